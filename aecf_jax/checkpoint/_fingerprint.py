@@ -1,0 +1,94 @@
+"""One number per array that changes when any bit of it does: Orbax keeps no checksum of what it writes."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Shaped, UInt32
+
+from aecf_jax.errors import require
+
+_WORDS = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint32}
+_ROW_FACTOR = 31
+_GOLDEN = 2654435761
+
+
+class Leaf(NamedTuple):
+    """What is known of one array of a checkpoint.
+
+    Attributes:
+        shape: its shape.
+        dtype: the name of its type.
+        fingerprint: a number computed from all its bits; None for an array that is only described.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    fingerprint: int | None
+
+
+def leaf_table(tree: Any) -> dict[str, Leaf]:
+    """Returns the shape, type and fingerprint of every array in a tree, by its path.
+
+    Args:
+        tree: arrays, or `jax.ShapeDtypeStruct`s, which have no fingerprint.
+
+    >>> leaf_table({"a": jax.ShapeDtypeStruct((2,), jax.numpy.float32)})
+    {"['a']": Leaf(shape=(2,), dtype='float32', fingerprint=None)}
+    """
+    paths = [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    described = any(isinstance(leaf, jax.ShapeDtypeStruct) for _, leaf in paths)
+    numbers = [None] * len(paths) if described else jax.device_get(_fingerprints([leaf for _, leaf in paths]))
+    return {
+        path: Leaf(tuple(leaf.shape), str(leaf.dtype), None if number is None else int(number))
+        for (path, leaf), number in zip(paths, numbers, strict=True)
+    }
+
+
+def require_same_leaves(template: dict[str, Leaf], stored: dict[str, Leaf]) -> None:
+    """Raises `InputError` naming the first array whose path, shape or type differs from the stored one.
+
+    Args:
+        template: the arrays that are asked for.
+        stored: the arrays that the checkpoint holds.
+    """
+    for path, leaf in template.items():
+        hint = "Restore with the configuration that the run was started with."
+        require(path in stored, path, "be in the checkpoint", "no such array there", hint)
+        found, asked = stored[path], leaf
+        rule = f"be {asked.dtype}{list(asked.shape)} in the checkpoint"
+        same = found.shape == asked.shape and found.dtype == asked.dtype
+        require(same, path, rule, f"{found.dtype}{list(found.shape)}", hint)
+    extra = [path for path in stored if path not in template]
+    require(not extra, "checkpoint", "hold only the arrays of this model and optimizer", ", ".join(extra[:3]))
+
+
+def altered_leaves(restored: dict[str, Leaf], stored: dict[str, Leaf]) -> list[str]:
+    """Returns the paths of the arrays that are not what was saved.
+
+    Args:
+        restored: the arrays that were read.
+        stored: the arrays as they were when they were saved.
+    """
+    return [path for path, leaf in restored.items() if leaf.fingerprint != stored[path].fingerprint]
+
+
+@jax.jit
+def _fingerprints(leaves: list[Shaped[Array, "..."]]) -> list[UInt32[Array, ""]]:
+    """Returns one number per array, the same under any sharding."""
+    return [_fingerprint(leaf) for leaf in leaves]
+
+
+def _fingerprint(x: Shaped[Array, "..."]) -> UInt32[Array, ""]:
+    """Returns the sum of an array's words, each times an odd number of its position (so every single bit counts)."""
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        x = jax.random.key_data(x)
+    if x.dtype == jnp.bool_:
+        x = x.astype(jnp.uint8)
+    words = jax.lax.bitcast_convert_type(x, _WORDS[np.dtype(x.dtype).itemsize]).astype(jnp.uint32)
+    factor = jnp.ones(words.shape, jnp.uint32)
+    for axis in range(words.ndim):
+        position = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
+        factor = factor * jnp.uint32(_ROW_FACTOR) + position * jnp.uint32(_GOLDEN)
+    return jnp.sum(words * (factor | jnp.uint32(1)), dtype=jnp.uint32)

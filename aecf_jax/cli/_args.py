@@ -1,0 +1,173 @@
+"""The verbs and flags of the command line, made from the fields of the configurations and their docstrings.
+
+Nothing here imports JAX or NumPy, so that help is printed at once.
+"""
+
+import ast
+import collections.abc
+import dataclasses
+import functools
+import inspect
+import itertools
+import operator
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+
+import tyro
+from tyro.conf import Positional, arg, subcommand
+
+from aecf_jax.cli._settings import DEFAULT_LOGGER, FROM_DATA, Defaults
+from aecf_jax.config import AECFConfig, DataConfig
+
+_DESCRIPTION = "Adaptive, entropy-gated fusion of modalities that may be missing. --version prints the version."
+_RUN = arg(metavar="RUN", help="Folder of the run.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOnly:
+    """Train a model, and print its metrics for every subset of the modalities."""
+
+    out: Path | None = None
+    """Folder of the run; None: runs/DATA-N with the next free number."""
+    config: Path | None = None
+    """A .toml or .json file with defaults for these flags, for example the config.json of another run."""
+    resume: Path | None = None
+    """Go on with the interrupted run in this folder, exactly as it was started; takes no other settings."""
+    logger: Literal["tensorboard", "csv", "wandb", "none"] = DEFAULT_LOGGER
+    """What is logged to, beside metrics.jsonl."""
+    plots: bool = True
+    """Draw curves.png and robustness.png."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Print a run's metrics for every subset of the modalities, from its best checkpoint."""
+
+    run: Positional[Annotated[Path, _RUN]]
+    data: str | None = None
+    """Other data to evaluate on: a named source, a file or a folder; None: the run's."""
+    root: str | None = None
+    """Folder of a named source's files; None: the run's."""
+    part: Literal["test", "validation", "train", "all"] | None = None
+    """Which part of the data; None: test, or all rows of a file or folder that --data names."""
+    json: bool = False
+    """Print JSON with all digits, instead of the table."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Write a run's predictions for new rows, from its best checkpoint."""
+
+    run: Positional[Annotated[Path, _RUN]]
+    data: Path
+    """Rows to predict: a .npz or .safetensors file, or a folder of .npy files; labels are not needed."""
+    out: Path
+    """File to write: .csv, .npz or .jsonl."""
+    nan_as_missing: bool = False
+    """Treat a modality as missing in rows where it has NaN, or in all if the file lacks it, instead of refusing."""
+    force: bool = False
+    """Replace the output file if it exists."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """Print what a run is, and how far it came."""
+
+    run: Positional[Annotated[Path, _RUN]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """List the named sources of data."""
+
+    action: Positional[Annotated[Literal["list"], arg(help="What to do.")]]
+
+
+def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
+    """Returns the verb that the arguments name, with its flags as attributes.
+
+    Args:
+        argv: the arguments, without the program's name.
+        defaults: what the flags of `train` are where they are not given.
+
+    Raises:
+        SystemExit: after printing help (code 0) or what is wrong with the arguments (code 2).
+    """
+    verbs = [(train_flags(defaults), "train"), (Evaluate, "evaluate"), (Predict, "predict"), (Info, "info"),
+             (Data, "data")]  # fmt: skip
+    union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for verb, name in verbs])
+    config = (tyro.conf.OmitArgPrefixes,)
+    return tyro.cli(cast(Any, union), prog="aecf-jax", description=_DESCRIPTION, args=argv, config=config)
+
+
+def train_flags(defaults: Defaults) -> type:
+    """Returns a dataclass with one flag for every field of both configurations, and those of `TrainOnly`.
+
+    Args:
+        defaults: what a flag is where it is not given.
+    """
+    fields = [*_flags(DataConfig, defaults.data), *_flags(AECFConfig, defaults.model)]
+    bases = (TrainOnly,)
+    flags = dataclasses.make_dataclass("Train", fields, bases=bases, frozen=True, kw_only=True)
+    flags.__doc__ = TrainOnly.__doc__
+    return flags
+
+
+def _flags(config: type, defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Returns name, annotated type and default of each field of a configuration."""
+    hints, helps = get_type_hints(config), field_docs(config)
+    flags: list[tuple[str, Any, Any]] = []
+    for field in dataclasses.fields(config):
+        kind = _flag_type(field.name, hints[field.name])
+        note = " Read from the data." if field.name in FROM_DATA else ""
+        flags.append((field.name, Annotated[kind, arg(help=helps[field.name] + note)],
+                      dataclasses.field(default=defaults[field.name])))  # fmt: skip
+    return flags
+
+
+def _flag_type(name: str, hint: Any) -> Any:
+    """Returns the type that a flag is parsed as: sequences become tuples, and what the data decides may be None."""
+    if name == "trainer_kwargs":
+        return tuple[str, ...]
+    members = [_as_tuple(member) for member in get_args(hint)] if _is_union(hint) else [_as_tuple(hint)]
+    return functools.reduce(operator.or_, [*members, *([None] if name in FROM_DATA else [])])
+
+
+def _is_union(hint: Any) -> bool:
+    """Returns whether a type is a choice among types."""
+    return type(int | None) is type(hint)
+
+
+def _as_tuple(hint: Any) -> Any:
+    """Returns a sequence's type as a tuple's, which is what it can be parsed to."""
+    if get_origin(hint) is collections.abc.Sequence:
+        return tuple[(*get_args(hint), ...)]
+    return hint
+
+
+@functools.cache
+def field_docs(config: type) -> dict[str, str]:
+    """Returns the docstring under each field of a dataclass.
+
+    Args:
+        config: a class whose source can be read.
+    """
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(config))).body
+    body = cast(ast.ClassDef, definition).body
+    docs: dict[str, str] = {}
+    for field, doc in itertools.pairwise(body):
+        match field, doc:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                docs[name] = " ".join(text.split())
+            case _:
+                pass
+    return docs

@@ -1,0 +1,46 @@
+"""Where the command line starts: find the verb, then import what it needs."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import aecf_jax
+from aecf_jax.cli._errors import exit_code
+from aecf_jax.cli._settings import Defaults, make_defaults
+from aecf_jax.errors import import_extra
+
+# Each verb's module is imported when the verb is known: most of them import JAX, and help must not.
+_MODULES = {"Train": "_train", "Evaluate": "_evaluate", "Predict": "_predict", "Info": "_info", "Data": "_data"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code of the command line: 0, 2 for a user's error, 130 or 143 when it was interrupted.
+
+    Args:
+        argv: the arguments, without the program's name; None: those of the process.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(lambda: _run(arguments or ["--help"]))
+
+
+def _run(arguments: list[str]) -> int:
+    """Returns the exit code of one verb."""
+    if arguments == ["--version"]:
+        print(f"aecf-jax {aecf_jax.__version__}")
+        return 0
+    import_extra("tyro", "cli")
+    flags, defaults = _flags(arguments)
+    module = import_module(f"aecf_jax.cli.{_MODULES[type(flags).__name__]}")
+    return int(module.run(flags, defaults))
+
+
+def _flags(arguments: list[str]) -> tuple[Any, Defaults]:
+    """Returns the parsed flags and their defaults; those of `--config` are known only after a first parse."""
+    args = import_module("aecf_jax.cli._args")
+    defaults = make_defaults()
+    flags = args.parsed(arguments, defaults)
+    if getattr(flags, "config", None) is not None:
+        defaults = make_defaults(flags.config)
+        flags = args.parsed(arguments, defaults)
+    return flags, defaults

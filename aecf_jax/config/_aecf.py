@@ -1,0 +1,327 @@
+"""Every setting of the model, its losses, its curriculum and its training, in one frozen, validated dataclass."""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from aecf_jax.config import _checks, _legacy
+from aecf_jax.errors import InputError, message, nearest, require, require_type
+
+TaskType = Literal["classification", "regression", "embedding"]
+MaskingStrategy = Literal["none", "random", "weighted_random", "entropy_min", "entropy_max"]
+MaskingRescue = Literal["empty", "every"]
+EncoderType = Literal["identity", "linear", "mlp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AECFConfig:
+    """The settings of a model and of its training: hashable, validated, the same in a file, a flag and a checkpoint.
+
+    Lists become tuples. Names and defaults of the PyTorch generation are kept where a measurement did not speak
+    against them; `AECFConfig.pytorch()` has all of its defaults. `docs/configuration.md` justifies each default.
+
+    Raises:
+        InputError: if a value is outside its range, or two fields contradict each other.
+
+    Source: `AECFConfig` of the PyTorch generation. Differs: immutable, any modality names, every field is used.
+
+    >>> AECFConfig(modalities=["image", "text"], learning_rate=1e-4).modalities
+    ('image', 'text')
+    >>> AECFConfig(masking_prob=1.5)
+    Traceback (most recent call last):
+    aecf_jax.errors.InputError: `masking_prob` must be in [0, 1]; got 1.5.
+    """
+
+    modalities: Sequence[str] = ("image", "text")
+    """Names of the modalities, in the order of every (batch, modality) array."""
+    feat_dim: int = 512
+    """Width of every modality's features, where input_dims does not say otherwise."""
+    input_dims: Sequence[int] = ()
+    """Width of each modality's features, in the order of modalities; empty: feat_dim for all."""
+    num_classes: int = 80
+    """Number of classes, labels, regression targets or embedding coordinates."""
+    task_type: TaskType = "classification"
+    """What the head predicts; integer targets are classes, float targets independent labels."""
+    multilabel: bool | None = None
+    """Whether labels are independent (sigmoid) or exclusive (softmax); None: read from the targets' type."""
+
+    encoder: EncoderType = "mlp"
+    """Encoder of each modality: identity (projects only if widths differ), linear, or mlp."""
+    encoder_hidden_dims: Sequence[int] = (128,)
+    """Hidden widths of the mlp encoder."""
+    encoder_dropout: float = 0.3
+    """Probability that dropout zeroes a unit of an encoder, in training."""
+    embed_dim: int = 64
+    """Width of the shared embedding that is fused; 0: feat_dim."""
+    standardize: bool = True
+    """Shift and scale every feature by the mean and deviation of the training rows."""
+    feature_normalization: bool = False
+    """Divide every modality's feature vector by its L2 norm (after standardizing)."""
+    head_hidden_dims: Sequence[int] | None = (64,)
+    """Hidden widths of the head; None: the PyTorch heads (linear; regression has one layer of half the width)."""
+    head_dropout: float = 0.1
+    """Probability that dropout zeroes a hidden unit of the head, in training."""
+
+    gate_hidden_dims: Sequence[int] = (64,)
+    """Hidden widths of the gate."""
+    gate_hidden_dim: int | None = None
+    """PyTorch's second name of gate_hidden_dims, for one hidden layer."""
+    gate_use_softmax: bool = True
+    """Softmax gate; otherwise sigmoids, normalized to sum to 1."""
+    gate_learnable_temp: bool = True
+    """Train the gate's temperature (never below gate_min_temp); otherwise it stays at gate_init_temp."""
+    gate_init_temp: float = 2.0
+    """Temperature of the gate at the start."""
+    gate_min_temp: float = 1.5
+    """Floor of the trained temperature: keeps the gate from collapsing to one modality."""
+    gate_dropout: float = 0.1
+    """Probability that dropout zeroes a hidden unit of the gate, in training."""
+    gate_disabled: bool = False
+    """Average what is present with equal weights, without a gate."""
+
+    learning_rate: float = 2e-3
+    """Peak learning rate of encoders and head."""
+    gate_learning_rate: float = 2e-3
+    """Peak learning rate of the gate."""
+    weight_decay: float = 0.1
+    """AdamW's decoupled weight decay, on matrices of encoders and head; the gate has none."""
+    epochs: int = 100
+    """Passes over the training rows."""
+    batch_size: int = 64
+    """Rows per step; fewer where the training part is smaller."""
+    warmup_epochs: float = 1.0
+    """Epochs over which learning rates rise linearly to their peak, before the cosine to 0."""
+    gradient_clip_val: float = 1.0
+    """Largest global norm of a gradient."""
+    mixed_precision: bool = False
+    """Compute in bfloat16, with float32 parameters, reductions and losses."""
+    seed: int = 0
+    """Root of all randomness of training: initialization, order, masks, dropout."""
+    val_check_interval: float = 1.0
+    """Fraction of an epoch between validations, in (0, 1]."""
+    early_stopping_patience: int = 40
+    """Validations without improvement after which training stops; 0: never."""
+    early_stopping_min_delta: float = 1e-4
+    """Least fall of the validation loss that counts as improvement."""
+    keep_checkpoints: int = 3
+    """How many of the best checkpoints to keep, beside the last."""
+    checkpoint_dir: str = "checkpoints"
+    """Folder of the checkpoints, relative to the run's folder."""
+    log_dir: str = "logs"
+    """Folder of the logger's files, relative to the run's folder."""
+    trainer_kwargs: Mapping[str, Any] | Sequence[tuple[str, Any]] = ()
+    """Further Lightning trainer arguments that have a meaning here; see docs/configuration.md."""
+
+    curriculum_mask: bool = True
+    """Hide modalities in training."""
+    masking_strategy: MaskingStrategy = "random"
+    """Which modalities the curriculum hides: none, random, weighted_random, entropy_min or entropy_max."""
+    masking_prob: float = 0.5
+    """Probability (before the strategy's weighting) that a present modality is hidden."""
+    masking_tau: float = 0.4
+    """Temperature of the entropy_min and entropy_max strategies."""
+    masking_ramp: float = 0.3
+    """Fraction of training over which masking_prob rises linearly from 0."""
+    masking_rescue: MaskingRescue = "empty"
+    """Rows that get a hidden modality back: those left empty, or (PyTorch's large batches) every row."""
+    mask_gate_input: bool = True
+    """Hide from the gate what the curriculum hides; False: PyTorch's way, weights multiplied afterwards."""
+    pair_training: bool = True
+    """Train on the full and on the hidden view of every batch, with equal weight."""
+
+    entropy_reg: bool = True
+    """Reward the entropy of the gate's weights."""
+    entropy_free_epochs: int = 0
+    """Epochs at the start without entropy reward."""
+    entropy_warmup_epochs: int = 5
+    """Epochs over which the entropy reward rises linearly, before its cosine to 0."""
+    entropy_max_coeff: float = 0.1
+    """Peak coefficient of the entropy reward."""
+    entropy_max_lambda: float | None = None
+    """PyTorch's second name of entropy_max_coeff."""
+    ece_penalty_coeff: float = 0.0
+    """Coefficient of the differentiable calibration error."""
+    l2_logits_coeff: float = 1e-4
+    """Coefficient of the mean squared logit."""
+    consistency_coeff: float = 1.0
+    """Coefficient of KL(full prediction, stopped || prediction from what is visible)."""
+    consistency_loss_coeff: float = 0.0
+    """Coefficient of the squared distance between each single modality's prediction and the full, stopped one."""
+    consistency_ramp_epochs: int = 5
+    """Epochs over which both consistency terms rise linearly."""
+    focal_alpha: float = 0.5
+    """Weight of positive labels in the multi-label focal loss; negatives have 1 - focal_alpha."""
+    focal_gamma: float = 0.0
+    """Focusing exponent of the multi-label focal loss; 0: plain cross-entropy."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes."""
+    label_frequencies: Sequence[float] | None = None
+    """Frequency of each label, to weight positives by its inverse (clipped to [0.1, 10])."""
+    contrastive_temp: float = 0.07
+    """Temperature of the contrastive loss of the embedding task."""
+
+    def __post_init__(self) -> None:
+        """Freezes lists, joins PyTorch's second names with the first, and checks every field."""
+        for name in ("modalities", "input_dims", "encoder_hidden_dims", "head_hidden_dims", "gate_hidden_dims",
+                     "label_frequencies"):  # fmt: skip
+            _set(self, name, _checks.frozen_sequence(name, getattr(self, name)))
+        _set(self, "trainer_kwargs", _checks.frozen_items(self.trainer_kwargs))
+        _legacy.join_second_names(self, _set)
+        _checks.check_config(self)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Width of each modality's features, in the order of `modalities`."""
+        return tuple(self.input_dims) or (self.feat_dim,) * len(self.modalities)
+
+    @property
+    def embed_width(self) -> int:
+        """Width of the fused embedding."""
+        return self.embed_dim or self.feat_dim
+
+    @classmethod
+    def pytorch(cls, **changes: Any) -> "AECFConfig":
+        """Returns the PyTorch generation's defaults and mathematics, with changes.
+
+        Args:
+            **changes: fields to set otherwise.
+
+        Source: `aecf/config.py` and `aecf/model_refactored.py`. Its consistency term is a constant 0, so both
+        coefficients are 0 here.
+
+        >>> AECFConfig.pytorch().gate_hidden_dims
+        (2048,)
+        """
+        base = dict(_legacy.TORCH_FIELDS) | {"consistency_coeff": 0.0, "consistency_loss_coeff": 0.0}
+        return cls(**_legacy.without_second_names(base, changes) | changes)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any], *, ignore_unknown: bool = False) -> "AECFConfig":
+        """Returns the configuration that a dictionary describes, with PyTorch's legacy keys understood.
+
+        A dictionary with a legacy key (`lr`, `gate_hidden`, `p_missing`, ...) is a PyTorch dictionary: what it leaves
+        out has PyTorch's default.
+
+        Args:
+            mapping: fields, or legacy keys.
+            ignore_unknown: warn about unknown keys of a legacy dictionary instead of refusing them.
+
+        Raises:
+            InputError: for an unknown key, with the nearest known one; for a value outside its range.
+
+        >>> AECFConfig.from_dict({"lr": 3e-4, "gate_hidden": 128}).gate_hidden_dims
+        (128,)
+        """
+        require_type(isinstance(mapping, Mapping), "configuration", "be a dictionary", mapping)
+        fields = _legacy.modern_fields(mapping, _FIELDS, ignore_unknown=ignore_unknown)
+        return cls(**fields)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "AECFConfig":
+        """Returns the configuration in a TOML or JSON file.
+
+        Args:
+            path: a file whose name ends in .toml or .json.
+
+        Raises:
+            InputError: if the file is missing, unreadable, of another kind, or holds an unknown key.
+        """
+        return cls.from_dict(read_mapping(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field as plain lists, numbers and strings; `from_dict` takes it back."""
+        plain = {name: _checks.plain(getattr(self, name)) for name in _FIELDS}
+        return plain | {"trainer_kwargs": dict(self.trainer_kwargs)}
+
+    def to_legacy_dict(self) -> dict[str, Any]:
+        """Returns the dictionary that the dict-configured PyTorch generation reads; fields it lacks are left out."""
+        return _legacy.legacy_dict(self)
+
+    def update(self, **changes: Any) -> "AECFConfig":
+        """Returns a configuration with some fields changed.
+
+        Args:
+            **changes: fields or legacy keys, and their new values.
+
+        Raises:
+            InputError: for an unknown name or a value outside its range.
+        """
+        modern = _legacy.renamed(changes)
+        for name in modern:
+            require(name in _FIELDS, name, "be a configuration field", "an unknown name", nearest(name, _FIELDS))
+        return type(self)(**_legacy.without_second_names(self._own(), modern) | modern)
+
+    def _own(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(AECFConfig))
+
+
+def _set(config: AECFConfig, name: str, value: object) -> None:
+    """Sets a field of a frozen configuration while it is being made."""
+    object.__setattr__(config, name, value)
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """Returns the dictionary in a TOML or JSON file.
+
+    Args:
+        path: a file whose name ends in .toml or .json.
+
+    Raises:
+        InputError: if the file is missing, of another kind, or cannot be parsed.
+    """
+    path = Path(path)
+    require(path.suffix in (".toml", ".json"), "config", "be a .toml or .json file", str(path))
+    require(path.is_file(), "config", "be a file that exists", str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+        loaded: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(message("config", f"be readable {path.suffix[1:].upper()}", f"{path} ({error})")) from error
+    require_type(isinstance(loaded, dict), "config", "hold one table of fields", loaded)
+    return loaded
+
+
+def create_default_config(
+    task_type: TaskType = "classification", num_classes: int = 80, modalities: Sequence[str] | None = None
+) -> AECFConfig:
+    """Returns the default configuration for a task.
+
+    Args:
+        task_type: classification, regression or embedding.
+        num_classes: classes, labels, targets or coordinates.
+        modalities: names of the modalities; None: image and text.
+
+    >>> create_default_config("regression", 1).num_classes
+    1
+    """
+    return AECFConfig(task_type=task_type, num_classes=num_classes, modalities=tuple(modalities or ("image", "text")))
+
+
+def validate_config_compatibility(config: AECFConfig, data_config: Mapping[str, Any]) -> None:
+    """Checks that a data set fits a configuration.
+
+    Args:
+        config: the model's configuration.
+        data_config: what the data has: `modalities`, and optionally `feat_dim` or `input_dims` (name -> width), and
+            `num_classes`.
+
+    Raises:
+        InputError: if the data lacks a modality, or has another width or number of classes.
+    """
+    available = tuple(data_config.get("modalities", ()))
+    absent = [name for name in config.modalities if name not in available]
+    require(not absent, "modalities", f"be among the data's {list(available)}", absent)
+    widths = dict(data_config.get("input_dims", {}))
+    for name, width in zip(config.modalities, config.widths, strict=True):
+        found = widths.get(name, data_config.get("feat_dim", width))
+        require(found == width, name, f"be {width} wide, as the model has it", found)
+    if config.task_type == "classification":
+        classes = data_config.get("num_classes", config.num_classes)
+        require(classes == config.num_classes, "num_classes", f"be {config.num_classes}, as the model has it", classes)

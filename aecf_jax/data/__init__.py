@@ -1,0 +1,19 @@
+"""Data sets: named sources and the user's own features, checked at the door, cut into parts, standardized on training.
+
+Rows are NumPy arrays by modality, memory-mapped where the files allow it.
+"""
+
+from aecf_jax.data._convert import as_dataset as as_dataset
+from aecf_jax.data._dataset import Dataset as Dataset
+from aecf_jax.data._dataset import LabelKind as LabelKind
+from aecf_jax.data._dataset import Part as Part
+from aecf_jax.data._dataset import Splits as Splits
+from aecf_jax.data._fingerprint import fingerprint as fingerprint
+from aecf_jax.data._source import Source as Source
+from aecf_jax.data._sources import SOURCES as SOURCES
+from aecf_jax.data._sources import describe_sources as describe_sources
+from aecf_jax.data._sources import load_splits as load_splits
+from aecf_jax.data._standardize import Standardization as Standardization
+from aecf_jax.data._standardize import fit_standardization as fit_standardization
+from aecf_jax.data._user import load_dataset as load_dataset
+from aecf_jax.data._user import load_features as load_features

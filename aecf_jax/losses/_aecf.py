@@ -1,0 +1,194 @@
+"""The whole loss under a configuration: the task's loss and its penalties, by name."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax import nn
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.errors import require
+from aecf_jax.losses import _calibration, _consistency, _contrastive, _task
+from aecf_jax.ops import gate_entropy, linear_ramp, warmup_cosine
+
+AnyArray = Array | np.ndarray
+Components = dict[str, Float[Array, ""]]
+
+
+@dataclass(frozen=True)
+class AECFLoss:
+    """The total loss and its components, each already multiplied by its coefficient, in float32.
+
+    Keys, always the same for a configuration: `primary_loss`, `entropy_loss`, `ece_loss`, `l2_loss`, `total_loss`, and
+    `consistency_loss` where `consistency_coeff` or `consistency_loss_coeff` is positive. One-dimensional integer
+    targets are classes; two-dimensional targets are labels, values or embeddings. Works under `jax.jit`, with the
+    epoch traced.
+
+    Source: `AECFLoss` of the PyTorch generation. Differs: `entropy_max_coeff` takes effect, the multi-label
+    calibration penalty is a calibration error, the consistency terms and the embedding loss are not 0.
+
+    >>> import jax.numpy as jnp
+    >>> loss_fn = AECFLoss(AECFConfig(num_classes=4, consistency_coeff=0.0))
+    >>> total, components = loss_fn(jnp.zeros((2, 4)), jnp.array([0, 3]), jnp.full((2, 2), 0.5), epoch=10)
+    >>> sorted(components)
+    ['ece_loss', 'entropy_loss', 'l2_loss', 'primary_loss', 'total_loss']
+    >>> round(float(components["primary_loss"]), 4)
+    1.3863
+    """
+
+    config: AECFConfig
+
+    def __call__(
+        self,
+        logits: Float[AnyArray, "batch classes"],
+        targets: Shaped[AnyArray, "batch ..."],
+        weights: Float[AnyArray, "batch modality"] | None = None,
+        epoch: float | int | Shaped[AnyArray, ""] = 0,
+        max_epochs: float | int | None = None,
+        *,
+        present: Bool[AnyArray, "batch modality"] | None = None,
+        full_logits: Float[AnyArray, "batch classes"] | None = None,
+        alone_logits: Float[AnyArray, "modality batch classes"] | None = None,
+    ) -> tuple[Float[Array, ""], Components]:
+        """Returns the total loss and its components.
+
+        Args:
+            logits: the model's output for the view that is trained.
+            targets: classes `(batch,)`, or labels, values or embeddings `(batch, classes)`.
+            weights: the gate's weights, for the entropy reward; None: no reward.
+            epoch: epochs since the start; fractions are meant, and it may be traced.
+            max_epochs: epochs of the whole training; None: `config.epochs`.
+            present: True where the modality was observed; None: everywhere. A row with nothing present counts as
+                entropy 0.
+            full_logits: output for the full view, the teacher of `logits`; None: no divergence from it.
+            alone_logits: output from each modality alone, in the order of `config.modalities`; None: no distance.
+
+        Raises:
+            InputError: if shapes or the type of the targets do not fit the logits and the task.
+        """
+        config = self.config
+        kind = _target_kind(config, logits, targets)
+        logits = jnp.asarray(logits, jnp.float32)
+        targets = _as_targets(kind, logits, targets)
+        seen = None if present is None else jnp.asarray(present)
+        full = logits if full_logits is None else jnp.asarray(full_logits, jnp.float32)
+        progress = jnp.asarray(epoch, jnp.float32)
+        components = {
+            "primary_loss": self._primary(kind, logits, targets),
+            "entropy_loss": self._entropy(weights, seen, progress, config.epochs if max_epochs is None else max_epochs),
+            "ece_loss": self._calibration(kind, logits, targets),
+            "l2_loss": config.l2_logits_coeff * jnp.mean(jnp.square(logits)),
+        }
+        if config.consistency_coeff > 0 or config.consistency_loss_coeff > 0:
+            terms = jnp.zeros((), jnp.float32)
+            if full_logits is not None:
+                terms = terms + config.consistency_coeff * _divergence(kind, full, logits)
+            if alone_logits is not None:
+                alone = _alone(kind, full, jnp.asarray(alone_logits, jnp.float32), seen)
+                terms = terms + config.consistency_loss_coeff * alone
+            components["consistency_loss"] = linear_ramp(progress, float(config.consistency_ramp_epochs)) * terms
+        total = sum(components.values(), start=jnp.zeros((), jnp.float32))
+        return total, components | {"total_loss": total}
+
+    def _primary(self, kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."]) -> Array:
+        """Returns the task's own loss."""
+        config = self.config
+        if kind == "classes":
+            return _task.cross_entropy(logits, targets, smoothing=float(config.label_smoothing))
+        if kind == "values":
+            return _task.mean_squared_error(logits, targets)
+        if kind == "pairs":
+            return _contrastive.info_nce(logits, targets, temperature=float(config.contrastive_temp))
+        if kind == "groups":
+            return _contrastive.supervised_contrastive(logits, targets, temperature=float(config.contrastive_temp))
+        frequencies = config.label_frequencies
+        return _task.focal_binary_cross_entropy(
+            logits, targets, alpha=float(config.focal_alpha), gamma=float(config.focal_gamma),
+            smoothing=float(config.label_smoothing),
+            positive_weight=None if frequencies is None else _task.positive_weights(frequencies),
+        )  # fmt: skip
+
+    def _entropy(
+        self,
+        weights: Float[AnyArray, "batch modality"] | None,
+        present: Bool[Array, "batch modality"] | None,
+        epoch: Float[Array, ""],
+        max_epochs: float | int,
+    ) -> Float[Array, ""]:
+        """Returns -lambda(epoch) times the mean entropy of the gate's weights, in nats."""
+        config = self.config
+        if weights is None or not config.entropy_reg:
+            return jnp.zeros((), jnp.float32)
+        weights = jnp.asarray(weights, jnp.float32)
+        if present is not None:
+            weights = jnp.where(present, weights, 0.0)
+        coefficient = warmup_cosine(
+            epoch, free=float(config.entropy_free_epochs), warmup=float(config.entropy_warmup_epochs),
+            total=float(max_epochs), peak=config.entropy_max_coeff,
+        )  # fmt: skip
+        return -coefficient * jnp.mean(gate_entropy(weights))
+
+    def _calibration(
+        self, kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."]
+    ) -> Float[Array, ""]:
+        """Returns the calibration penalty of classes or labels; 0 for tasks without probabilities."""
+        coefficient = self.config.ece_penalty_coeff
+        if coefficient == 0 or kind not in ("classes", "labels"):
+            return jnp.zeros((), jnp.float32)
+        if kind == "classes":
+            return coefficient * _calibration.top_label_calibration_error(logits, targets)
+        return coefficient * _calibration.label_calibration_error(logits, targets)
+
+
+def _target_kind(
+    config: AECFConfig, logits: Float[AnyArray, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
+) -> str:
+    """Returns classes, labels, values, pairs (embeddings) or groups (classes of embeddings), after checking shapes."""
+    require(logits.shape[0] > 0, "logits", "have at least one row", logits.shape)
+    one = targets.ndim == 1
+    integer = jnp.issubdtype(targets.dtype, jnp.integer)
+    if config.task_type == "regression":
+        fits = targets.shape == logits.shape or (one and logits.shape[-1] == 1)
+        require(fits, "targets", f"have the shape of the predictions, {logits.shape}", targets.shape)
+        return "values"
+    rule = f"be integer classes (batch,) or have the shape of the logits, {logits.shape}"
+    got = f"{targets.dtype} of shape {targets.shape}"
+    require(targets.shape == logits.shape or (one and integer), "targets", rule, got)
+    if config.task_type == "embedding":
+        return "groups" if one else "pairs"
+    wanted = {True: "be labels (batch, classes), as multilabel is true",
+              False: "be integer classes (batch,), as multilabel is false"}  # fmt: skip
+    if config.multilabel is not None:
+        require(config.multilabel != one, "targets", wanted[config.multilabel], got)
+    return "classes" if one else "labels"
+
+
+def _as_targets(
+    kind: str, logits: Float[Array, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
+) -> Float[Array, "batch classes"] | Int[Array, "batch"]:
+    """Returns targets as int32 classes, or as float32 in the shape of the logits."""
+    if kind in ("classes", "groups"):
+        return jnp.asarray(targets).astype(jnp.int32)
+    return jnp.asarray(targets).astype(jnp.float32).reshape(logits.shape)
+
+
+def _divergence(kind: str, full: Float[Array, "batch classes"], part: Float[Array, "batch classes"]) -> Array:
+    """Returns how far the prediction from a part is from the full one."""
+    term = {"classes": _consistency.class_divergence, "labels": _consistency.label_divergence}
+    return term.get(kind, _consistency.squared_distance)(full, part)
+
+
+def _alone(
+    kind: str,
+    full: Float[Array, "batch classes"],
+    alone: Float[Array, "modality batch classes"],
+    present: Bool[Array, "batch modality"] | None,
+) -> Float[Array, ""]:
+    """Returns the distance of single modalities from the full prediction, in probabilities where there are any."""
+    if present is None:
+        present = jnp.ones(alone.shape[1::-1], dtype=bool)
+    # Absent modalities are replaced before the softmax: a NaN there would reach the gradient through it.
+    alone = jnp.where(present.T[:, :, None], alone, 0.0)
+    probability = {"classes": nn.softmax, "labels": nn.sigmoid}.get(kind, lambda values: values)
+    return _consistency.alone_distance(probability(full), probability(alone), present)

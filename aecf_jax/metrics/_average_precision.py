@@ -1,0 +1,103 @@
+"""Average precision from all scores: it is a property of the ranking, so that bins or batches would only guess it.
+
+AP = sum over distinct scores s, from the largest down, of (recall(s) - recall(above s)) precision(s), where all rows
+that share a score enter together. NaN for a class without positives, which has no recall.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Shaped
+
+from aecf_jax.errors import require
+from aecf_jax.metrics._sums import AnyArray, Sum, counted_rows
+
+
+def average_precision(
+    scores: Float[AnyArray, "batch classes"],
+    targets: Shaped[AnyArray, "batch classes"],
+    valid: Bool[AnyArray, "batch"] | None = None,
+) -> Float[Array, "classes"]:
+    """Returns the average precision of each class, under `jax.jit` too.
+
+    Args:
+        scores: the larger, the likelier; only their order matters. A NaN gives NaN.
+        targets: 1 where the class holds, else 0.
+        valid: False for rows of padding, whatever they hold; None: all rows count.
+
+    Raises:
+        InputError: if the shapes differ.
+
+    Source: scikit-learn's `average_precision_score`, ties included. Differs: a class without positives gives NaN,
+    not 0, so that a mean can leave it out.
+
+    >>> import jax.numpy as jnp
+    >>> scores = jnp.array([[0.9, 0.5], [0.8, 0.5], [0.7, 0.5]])
+    >>> found = average_precision(scores, jnp.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]))
+    >>> [round(float(value), 4) for value in found]
+    [0.8333, 0.3333]
+    """
+    _check(scores, targets)
+    rows = counted_rows(valid, scores.shape[0])
+    scores = jnp.where(rows[:, None], jnp.asarray(scores), 0.0)
+    truth = rows[:, None] & (jnp.asarray(targets) > 0.5)
+    return jax.vmap(_of_class, in_axes=(1, 1, None))(scores, truth, rows)
+
+
+def _of_class(
+    scores: Float[Array, "batch"], truth: Bool[Array, "batch"], rows: Bool[Array, "batch"]
+) -> Float[Array, ""]:
+    """Returns the average precision of one class."""
+    # Padding goes last, and weighs nothing should a score of -inf share its key.
+    keys = jnp.where(rows, -scores, jnp.inf)
+    keys, truth, weight = lax.sort((keys, truth.astype(jnp.int32), rows.astype(jnp.int32)), num_keys=1)
+    positives, seen = jnp.cumsum(truth), jnp.cumsum(weight)
+    last = jnp.concatenate([keys[1:] != keys[:-1], jnp.ones(1, dtype=bool)])
+    until = lax.cummax(jnp.where(last, positives, 0))
+    before = jnp.concatenate([jnp.zeros(1, until.dtype), until[:-1]])
+    gain = jnp.where(last, positives - before, 0)
+    terms = Sum.of(gain * (positives / jnp.maximum(seen, 1)))
+    found = positives[-1]
+    value = jnp.where(found > 0, (terms.high + terms.low) / jnp.maximum(found, 1), jnp.nan)
+    return jnp.where(jnp.any(jnp.isnan(scores)), jnp.nan, value)
+
+
+def average_precision_on_host(
+    scores: Float[np.ndarray, "batch classes"], targets: Shaped[np.ndarray, "batch classes"]
+) -> Float[np.ndarray, "classes"]:
+    """Returns the same as `average_precision` in float64, by NumPy, without a compilation for every size.
+
+    Args:
+        scores: the larger, the likelier; only their order matters. A NaN gives NaN.
+        targets: 1 where the class holds, else 0.
+
+    Raises:
+        InputError: if the shapes differ.
+
+    >>> import numpy as np
+    >>> average_precision_on_host(np.array([[0.9], [0.8], [0.7]]), np.array([[1], [0], [1]])).round(4).tolist()
+    [0.8333]
+    """
+    _check(scores, targets)
+    # Classes first: sorting runs along memory.
+    columns = zip(np.ascontiguousarray(scores.T), np.ascontiguousarray(targets.T > 0.5), strict=True)
+    return np.asarray([_of_column(score, truth) for score, truth in columns], np.float64)
+
+
+def _of_column(scores: Float[np.ndarray, "batch"], truth: Bool[np.ndarray, "batch"]) -> float:
+    """Returns the mean over positives of the precision at their own score, which is the average precision."""
+    if not truth.any() or np.isnan(scores).any():
+        return float("nan")
+    # Two sorts of values and two searches: a tenth of the cost of sorting indices.
+    every, positive = np.sort(scores), np.sort(scores[truth])
+    seen = len(every) - np.searchsorted(every, positive, side="left")
+    found = len(positive) - np.searchsorted(positive, positive, side="left")
+    return float(np.mean(found / seen))
+
+
+def _check(scores: Shaped[AnyArray, "..."], targets: Shaped[AnyArray, "..."]) -> None:
+    """Raises unless scores and targets have the same two axes."""
+    rule = f"have the shape of the scores, {scores.shape}"
+    require(scores.ndim == 2, "scores", "have the shape (rows, classes)", scores.shape)
+    require(scores.shape == targets.shape, "targets", rule, targets.shape)

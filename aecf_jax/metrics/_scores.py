@@ -1,0 +1,35 @@
+"""Scores from counts, the same for classes and for labels: precision, recall, F1."""
+
+import numpy as np
+from jaxtyping import Int
+
+from aecf_jax.metrics._sums import AnyArray, ratio
+
+
+def prediction_scores(
+    hits: Int[AnyArray, "classes"], predicted: Int[AnyArray, "classes"], actual: Int[AnyArray, "classes"]
+) -> dict[str, float]:
+    """Returns macro `precision`, `recall` and `f1_macro`, and `f1_micro`.
+
+    Macro is the mean over classes that occur in the truth or in the predictions; among these, a class that was never
+    predicted has precision 0, and one that never occurs recall 0. NaN if no class occurs at all.
+
+    Args:
+        hits: rows of each class that were predicted as it.
+        predicted: rows predicted as each class.
+        actual: rows of each class.
+
+    Source: scikit-learn's `precision_recall_fscore_support` with `zero_division=0`.
+    """
+    hits, predicted, actual = (np.asarray(counts, np.float64) for counts in (hits, predicted, actual))
+    occurs = float(np.sum(predicted + actual > 0))
+
+    def macro(numerator: np.ndarray, denominator: np.ndarray) -> float:
+        return float(ratio(np.sum(numerator / np.maximum(denominator, 1)), occurs))
+
+    return {
+        "precision": macro(hits, predicted),
+        "recall": macro(hits, actual),
+        "f1_macro": macro(2 * hits, predicted + actual),
+        "f1_micro": float(ratio(2 * hits.sum(), (predicted + actual).sum())),
+    }

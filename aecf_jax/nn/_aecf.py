@@ -1,0 +1,178 @@
+"""The whole model: encode what is present, weigh it, mix it, predict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Key
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.nn._encoders import EncoderFactory
+from aecf_jax.nn._gate import AdaptiveGate
+from aecf_jax.nn._heads import OutputHeadFactory
+from aecf_jax.nn._inputs import check_features
+from aecf_jax.ops import gate_entropy, renormalized, unit_norm
+from aecf_jax.types import Features, FusionOutput
+
+
+class AECF(nn.Module):
+    """Gated fusion of any modalities, of which any may be missing.
+
+    An absent modality has weight exactly 0; what stands in its place, NaN and infinity included, changes neither
+    output nor gradient. A row with nothing present is given the prior of the training rows. `present` is an array,
+    so that one compiled program serves every pattern.
+
+    Variables: `params`, and `constants` (`mean` and `scale` of the training rows by modality, and the `prior`),
+    which are not trained.
+
+    Attributes:
+        config: all settings.
+
+    Source: `AECFCore` of the PyTorch generation. Differs: aware of what is present; modalities of different widths.
+    """
+
+    config: AECFConfig
+
+    def setup(self) -> None:
+        """Names the parts."""
+        config = self.config
+        dtype = jnp.bfloat16 if config.mixed_precision else jnp.float32
+        self.encoders = {
+            name: _make_encoder(config, name, width, dtype)
+            for name, width in zip(config.modalities, config.widths, strict=True)
+        }
+        if not config.gate_disabled:
+            self.gate = AdaptiveGate(
+                input_dim=len(config.modalities) * config.embed_width,
+                num_modalities=len(config.modalities),
+                hidden_dims=config.gate_hidden_dims,
+                use_softmax=config.gate_use_softmax,
+                learnable_temp=config.gate_learnable_temp,
+                init_temp=config.gate_init_temp,
+                min_temp=config.gate_min_temp,
+                dropout=config.gate_dropout,
+                dtype=dtype,
+            )
+        self.head = OutputHeadFactory.create_head(
+            config.task_type, config.embed_width, config.num_classes,
+            hidden_dims=config.head_hidden_dims, dropout=config.head_dropout, dtype=dtype,
+        )  # fmt: skip
+        widths = dict(zip(config.modalities, config.widths, strict=True))
+        self.mean = self.variable("constants", "mean", lambda: {m: jnp.zeros(w) for m, w in widths.items()})
+        self.scale = self.variable("constants", "scale", lambda: {m: jnp.ones(w) for m, w in widths.items()})
+        self.prior = self.variable("constants", "prior", jnp.zeros, (config.num_classes,))
+
+    def __call__(
+        self, features: Features, present: Bool[Array, "batch modality"] | None = None, *, train: bool = False
+    ) -> FusionOutput:
+        """Returns the prediction with the weights behind it.
+
+        Args:
+            features: by modality name; a modality may be left out, which means that it is absent in every row.
+            present: True where a modality is there; None: everything given is.
+            train: whether dropout acts; then the apply call needs a "dropout" key.
+
+        Raises:
+            InputError: for an unknown modality, another width, unequal rows, or a wrong shape of `present`.
+        """
+        rows = check_features(features, self.config.modalities, self.config.widths)
+        given = jnp.array([name in features for name in self.config.modalities])
+        everything = jnp.ones((rows, len(self.config.modalities)), dtype=bool)
+        present = (everything if present is None else present) & given[None, :]
+        return self.fuse(self.encode(features, present, train=train), present, train=train)
+
+    def encode(
+        self, features: Features, present: Bool[Array, "batch modality"], *, train: bool = False
+    ) -> Float[Array, "batch modality embed"]:
+        """Returns every modality's embedding, 0 where it is absent.
+
+        Args:
+            features: by modality name; one that is left out must be absent in `present`.
+            present: True where a modality is there.
+            train: whether dropout acts.
+        """
+        rows = present.shape[0]
+        columns = [
+            self._encode_one(name, features[name], present[:, index, None], train=train)
+            if name in features
+            else jnp.zeros((rows, self.config.embed_width))
+            for index, name in enumerate(self.config.modalities)
+        ]
+        return jnp.stack(columns, axis=1)
+
+    def _encode_one(self, name: str, x: Array, present: Array, *, train: bool) -> Array:
+        """One modality's embedding, 0 where absent."""
+        config = self.config
+        # Replaced before any arithmetic: NaN * 0 is NaN, in values and in gradients.
+        if config.standardize:
+            mean = jnp.broadcast_to(self.mean.value[name], x.shape)
+            x = (jnp.where(present, x, mean) - mean) / self.scale.value[name][None, :]
+        else:
+            x = jnp.where(present, x, jnp.zeros_like(x))
+        x = unit_norm(x) if config.feature_normalization else x
+        encoded = self.encoders[name](x, train=train).astype(jnp.float32)
+        return jnp.where(present, encoded, jnp.zeros_like(encoded))
+
+    def fuse(
+        self, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
+        train: bool = False,
+    ) -> FusionOutput:  # fmt: skip
+        """Returns the prediction from embeddings; what `present` leaves out is hidden from the gate as well.
+
+        Args:
+            encoded: embeddings of every modality.
+            present: True for those to use.
+            train: whether dropout acts.
+        """
+        encoded = jnp.where(present[..., None], encoded, jnp.zeros_like(encoded))
+        if self.config.gate_disabled:
+            weights = renormalized(present.astype(jnp.float32))
+        else:
+            weights = self.gate(encoded.reshape(encoded.shape[0], -1), present, train=train).weights
+        return self.mix(encoded, weights, train=train)
+
+    def mix(
+        self, encoded: Float[Array, "batch modality embed"], weights: Float[Array, "batch modality"], *,
+        train: bool = False,
+    ) -> FusionOutput:  # fmt: skip
+        """Returns the prediction from embeddings and given weights.
+
+        Args:
+            encoded: embeddings of every modality, finite.
+            weights: summing to 1, or all 0 where nothing is present.
+            train: whether dropout acts.
+        """
+        fused = jnp.einsum("bm,bme->be", weights, encoded)
+        output = self.head(fused, train=train)
+        anything = jnp.any(weights > 0, axis=-1, keepdims=True)
+        output = jnp.where(anything, output, self.prior.value[None, :])
+        return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)
+
+
+def init_variables(config: AECFConfig, *, key: Key[Array, ""]) -> dict[str, Any]:
+    """Returns new variables of `AECF(config)`: random parameters, and constants that change nothing.
+
+    Args:
+        config: all settings.
+        key: randomness of the parameters.
+
+    >>> import jax
+    >>> variables = init_variables(AECFConfig(feat_dim=4, num_classes=3), key=jax.random.key(0))
+    >>> sorted(variables), variables["constants"]["prior"].shape
+    (['constants', 'params'], (3,))
+    """
+    features = {name: jnp.zeros((1, width)) for name, width in zip(config.modalities, config.widths, strict=True)}
+    # Under jit: one program instead of a hundred small ones, and parameters can be created sharded.
+    return dict(jax.jit(AECF(config).init)(key, features))
+
+
+def _make_encoder(config: AECFConfig, modality: str, width: int, dtype: Any) -> nn.Module:
+    """The encoder that the configuration asks for."""
+    extra: Mapping[str, Any] = {
+        "identity": {},
+        "linear": {"dropout": config.encoder_dropout},
+        "mlp": {"hidden_dims": config.encoder_hidden_dims, "dropout": config.encoder_dropout},
+    }[config.encoder]
+    return EncoderFactory.create_encoder(config.encoder, modality, width, config.embed_width, dtype=dtype, **extra)

@@ -1,0 +1,73 @@
+"""What a model knows of its training rows beside its parameters: their mean and scale, and the prior prediction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.errors import require
+
+Variables = Mapping[str, Any]
+
+
+def with_constants(
+    variables: Variables,
+    config: AECFConfig,
+    *,
+    mean: Mapping[str, np.ndarray],
+    scale: Mapping[str, np.ndarray],
+    prior: np.ndarray,
+) -> dict[str, Any]:
+    """Returns a model's variables with its constants replaced; parameters are left alone.
+
+    Args:
+        variables: of an `AECF` module.
+        config: its configuration.
+        mean: by modality, `(width,)`, over the training rows in which it is present.
+        scale: by modality, `(width,)`, positive; what features are divided by.
+        prior: `(classes,)`, what is predicted where nothing is present.
+
+    Raises:
+        InputError: if a modality is missing, a shape is wrong, or a scale is not positive.
+    """
+    for name, width in zip(config.modalities, config.widths, strict=True):
+        for what, table in (("mean", mean), ("scale", scale)):
+            require(name in table, f"{what} of {name}", "be given", list(table))
+            require(np.shape(table[name]) == (width,), f"{what} of {name}", f"have shape ({width},)",
+                    np.shape(table[name]))  # fmt: skip
+        require(bool(np.all(np.asarray(scale[name]) > 0)), f"scale of {name}", "be positive", "a value that is not")
+    require(np.shape(prior) == (config.num_classes,), "prior", f"have shape ({config.num_classes},)", np.shape(prior))
+    constants = {
+        "mean": {name: jnp.asarray(mean[name], jnp.float32) for name in config.modalities},
+        "scale": {name: jnp.asarray(scale[name], jnp.float32) for name in config.modalities},
+        "prior": jnp.asarray(prior, jnp.float32),
+    }
+    return {**variables, "constants": constants}
+
+
+def prior_output(label: np.ndarray, config: AECFConfig) -> np.ndarray:
+    """Returns the best constant prediction, `(classes,)`: log frequencies, log odds, or the mean of the targets.
+
+    Counts have Laplace's one added, so that a class never seen is unlikely, not impossible.
+
+    Args:
+        label: the training rows' classes `(rows,)`, or labels, values or embeddings `(rows, classes)`.
+        config: says which of these.
+
+    >>> import numpy as np
+    >>> [round(float(p), 3) for p in np.exp(prior_output(np.array([0, 0, 1]), AECFConfig(num_classes=2)))]
+    [0.6, 0.4]
+    """
+    rows = len(label)
+    if config.task_type == "classification" and np.issubdtype(label.dtype, np.integer):
+        counts = np.bincount(label, minlength=config.num_classes) + 1.0
+        return np.log(counts / counts.sum()).astype(np.float32)
+    if config.task_type == "classification":
+        positive = label.sum(axis=0, dtype=np.float64) + 1.0
+        return np.log(positive / (rows + 2.0 - positive)).astype(np.float32)
+    if np.issubdtype(label.dtype, np.integer):
+        # Class labels of an embedding task name no point of the embedding space.
+        return np.zeros(config.num_classes, np.float32)
+    return label.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -1,0 +1,143 @@
+"""Heads: the fused embedding to what the task asks for."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from aecf_jax.errors import nearest, require
+from aecf_jax.nn._inputs import validate_tensor_input
+from aecf_jax.nn._mlp import MLP
+from aecf_jax.ops import unit_norm
+
+
+class ClassificationHead(nn.Module):
+    """Logits of exclusive classes or of independent labels; the loss and the metrics tell which.
+
+    Attributes:
+        feat_dim: width of the fused embedding.
+        output_dim: number of classes or labels.
+        hidden_dims: widths of hidden layers; None: none, as PyTorch has it.
+        dropout: probability that a hidden unit is zeroed in training.
+        dtype: type that is computed in; logits are float32.
+    """
+
+    feat_dim: int
+    output_dim: int
+    hidden_dims: tuple[int, ...] | None = None
+    dropout: float = 0.1
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
+        """Returns logits.
+
+        Args:
+            x: fused embeddings.
+            train: whether dropout acts; then the apply call needs a "dropout" key.
+        """
+        validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
+        hidden = tuple(self.hidden_dims or ())
+        mlp = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")
+        return mlp(x, train=train).astype(jnp.float32)
+
+
+class RegressionHead(nn.Module):
+    """Real values, without an activation.
+
+    Attributes:
+        feat_dim: width of the fused embedding.
+        output_dim: number of targets.
+        hidden_dims: widths of hidden layers; None: one of half the embedding's width, as PyTorch has it.
+        dropout: probability that a hidden unit is zeroed in training.
+        dtype: type that is computed in; values are float32.
+    """
+
+    feat_dim: int
+    output_dim: int
+    hidden_dims: tuple[int, ...] | None = None
+    dropout: float = 0.1
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
+        """Returns predicted values.
+
+        Args:
+            x: fused embeddings.
+            train: whether dropout acts; then the apply call needs a "dropout" key.
+        """
+        validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
+        hidden = (max(1, self.feat_dim // 2),) if self.hidden_dims is None else tuple(self.hidden_dims)
+        mlp = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")
+        return mlp(x, train=train).astype(jnp.float32)
+
+
+class EmbeddingHead(nn.Module):
+    """An embedding: the fused one itself where the widths agree and no hidden layer is asked for.
+
+    Attributes:
+        feat_dim: width of the fused embedding.
+        output_dim: width of the embedding that is returned.
+        hidden_dims: widths of hidden layers; None: none, as PyTorch has it.
+        dropout: probability that a hidden unit is zeroed in training.
+        normalize: divide by the L2 norm.
+        dtype: type that is computed in; the embedding is float32.
+    """
+
+    feat_dim: int
+    output_dim: int
+    hidden_dims: tuple[int, ...] | None = None
+    dropout: float = 0.1
+    normalize: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
+        """Returns embeddings.
+
+        Args:
+            x: fused embeddings.
+            train: whether dropout acts; then the apply call needs a "dropout" key.
+        """
+        validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
+        if self.hidden_dims or self.feat_dim != self.output_dim:
+            hidden = tuple(self.hidden_dims or ())
+            x = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")(x, train=train)
+        x = x.astype(jnp.float32)
+        return unit_norm(x) if self.normalize else x
+
+
+class OutputHeadFactory:
+    """Heads by task."""
+
+    AVAILABLE_HEADS: ClassVar[Mapping[str, type[nn.Module]]] = {
+        "classification": ClassificationHead,
+        "regression": RegressionHead,
+        "embedding": EmbeddingHead,
+    }
+
+    @classmethod
+    def create_head(cls, task_type: str, feat_dim: int, output_dim: int, **kwargs: Any) -> nn.Module:
+        """Returns a new head for a task.
+
+        Args:
+            task_type: classification, regression or embedding.
+            feat_dim: width of the fused embedding.
+            output_dim: classes, labels, targets or coordinates.
+            **kwargs: further attributes of the head.
+
+        Raises:
+            InputError: if the task is unknown or a width is not positive.
+
+        >>> OutputHeadFactory.create_head("classification", 512, 80).output_dim
+        80
+        """
+        known = cls.AVAILABLE_HEADS
+        require(task_type in known, "task_type", f"be one of {', '.join(known)}", task_type, nearest(task_type, known))
+        require(feat_dim > 0, "feat_dim", "be positive", feat_dim)
+        require(output_dim > 0, "output_dim", "be positive", output_dim)
+        return known[task_type](feat_dim=feat_dim, output_dim=output_dim, **kwargs)  # pyright: ignore[reportCallIssue]

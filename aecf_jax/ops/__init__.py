@@ -1,0 +1,12 @@
+"""Pure array mathematics on JAX alone: weights over what is present, entropy, masks, schedules."""
+
+from aecf_jax.ops._entropy import gate_entropy as gate_entropy
+from aecf_jax.ops._masking import STRATEGIES as STRATEGIES
+from aecf_jax.ops._masking import hiding_probability as hiding_probability
+from aecf_jax.ops._masking import sample_visible as sample_visible
+from aecf_jax.ops._schedules import linear_ramp as linear_ramp
+from aecf_jax.ops._schedules import warmup_cosine as warmup_cosine
+from aecf_jax.ops._weights import masked_softmax as masked_softmax
+from aecf_jax.ops._weights import normalized_sigmoid as normalized_sigmoid
+from aecf_jax.ops._weights import renormalized as renormalized
+from aecf_jax.ops._weights import unit_norm as unit_norm

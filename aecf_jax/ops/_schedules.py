@@ -1,0 +1,49 @@
+"""Coefficients over training, as functions of a traced epoch, so that one compiled program serves all of it."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from aecf_jax.errors import require
+from aecf_jax.types import Scalar
+
+
+def warmup_cosine(epoch: Scalar, *, free: float, warmup: float, total: float, peak: Scalar) -> Float[Array, ""]:
+    """Returns the coefficient at an epoch: 0 while free, a linear rise to the peak, a cosine to 0 at the end.
+
+    Args:
+        epoch: epochs since the start; fractions are meant.
+        free: epochs at the start during which it is 0.
+        warmup: epochs of the linear rise after them.
+        total: epochs of the whole training; if none are left after the rise, the peak is kept.
+        peak: the largest value.
+
+    Source: `AECFLoss._get_entropy_lambda` of the PyTorch generation.
+
+    >>> [round(float(warmup_cosine(e, free=0.0, warmup=5.0, total=30.0, peak=0.1)), 4) for e in (0, 1, 5, 15, 30)]
+    [0.0, 0.02, 0.1, 0.0655, 0.0]
+    """
+    epoch = jnp.asarray(epoch, jnp.float32)
+    rest = total - free - warmup
+    decay = (epoch - free - warmup) / (rest if rest > 0 else 1.0)
+    cosine = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(decay, 0.0, 1.0))) if rest > 0 else jnp.ones_like(epoch)
+    rising = (epoch - free) / (warmup if warmup > 0 else 1.0)
+    value = jnp.where(epoch < free + warmup, rising, cosine)
+    return peak * jnp.where(epoch < free, jnp.zeros_like(epoch), value)
+
+
+def linear_ramp(position: Scalar, length: float) -> Float[Array, ""]:
+    """Returns min(1, position / length), and 1 everywhere if the length is 0.
+
+    Args:
+        position: how far training is, in the unit of the length.
+        length: how long the ramp takes, at least 0.
+
+    Raises:
+        InputError: if the length is negative.
+
+    >>> [float(linear_ramp(p, 4.0)) for p in (0.0, 1.0, 8.0)]
+    [0.0, 0.25, 1.0]
+    """
+    require(length >= 0, "length", "be at least 0", length)
+    position = jnp.asarray(position, jnp.float32)
+    return jnp.minimum(position / length, 1.0) if length > 0 else jnp.ones_like(position)

@@ -1,0 +1,77 @@
+"""AdamW in two groups, the gate's and all others', with warm-up, cosine and clipping."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Shaped
+
+from aecf_jax.config import AECFConfig
+
+_GATE = "gate"
+_OTHER = "other"
+
+
+def make_optimizer(config: AECFConfig, steps_per_epoch: int) -> optax.GradientTransformation:
+    """Returns the optimizer: gradients clipped by their global norm, then AdamW by group.
+
+    The gate has its own rate and no weight decay; of the others, only matrices decay. Rates are always schedules, so
+    that every checkpoint has the same structure.
+
+    Args:
+        config: rates, decay, clipping, warm-up and epochs.
+        steps_per_epoch: optimizer steps in an epoch.
+
+    Source: `configure_optimizers` of the PyTorch generation. Differs: warm-up; biases and norms do not decay.
+    """
+    gate = optax.adamw(_schedule(config, steps_per_epoch, config.gate_learning_rate), weight_decay=0.0)
+    other = optax.adamw(
+        _schedule(config, steps_per_epoch, config.learning_rate), weight_decay=config.weight_decay, mask=_matrices
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(config.gradient_clip_val),
+        optax.partition({_GATE: gate, _OTHER: other}, _groups),
+    )
+
+
+def learning_rate(
+    step: int | Shaped[Array, ""], *, peak: float, warmup: float | int, total: float | int
+) -> Float[Array, ""]:
+    """Returns the rate at a step: a linear rise to the peak, then a cosine to 0.
+
+    The first step of a rise already has a rate above 0: a step at rate 0 would be lost.
+
+    Args:
+        step: steps done before this one.
+        peak: the largest rate.
+        warmup: steps of the rise; 0 starts at the peak.
+        total: steps of the whole training.
+
+    >>> [round(float(learning_rate(step, peak=1.0, warmup=2, total=10)), 3) for step in (0, 1, 2, 6, 10)]
+    [0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    step = jnp.asarray(step, jnp.float32)
+    rise = jnp.minimum((step + 1) / warmup, 1.0) if warmup > 0 else jnp.ones_like(step)
+    rest = jnp.clip((step - warmup) / max(total - warmup, 1.0), 0.0, 1.0)
+    return peak * rise * 0.5 * (1 + jnp.cos(jnp.pi * rest))
+
+
+def _schedule(config: AECFConfig, steps_per_epoch: int, peak: float) -> Callable[[Any], Any]:
+    """Returns the rate as a function of the step alone."""
+    total = config.epochs * steps_per_epoch
+    warmup = min(config.warmup_epochs * steps_per_epoch, total)
+    return lambda step: learning_rate(step, peak=peak, warmup=warmup, total=total)
+
+
+def _groups(params: Any) -> Any:
+    """Returns the name of every parameter's group."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: _GATE if getattr(path[0], "key", None) == _GATE else _OTHER, params
+    )
+
+
+def _matrices(params: Any) -> Any:
+    """Returns True for what decays: biases, norms and temperatures do not."""
+    return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)

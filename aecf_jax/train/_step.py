@@ -1,0 +1,166 @@
+"""One training step, and a chunk of them as one compiled scan over rows that lie on the device."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Key, Shaped
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.losses import AECFLoss
+from aecf_jax.train._optimizer import make_optimizer
+from aecf_jax.train._programs import program_config
+from aecf_jax.train._state import StepInfo, TrainState
+from aecf_jax.train._views import Views, alone_logits, training_views
+from aecf_jax.types import Batch
+
+_CONSISTENCY = "consistency_loss"
+_TOTAL = "total_loss"
+_PROGRAMS_KEPT = 16
+
+
+def loss_and_components(
+    params: Any, constants: Any, batch: Batch, *, config: AECFConfig, steps_per_epoch: int,
+    step: Int[Array, ""], root: Key[Array, ""],
+) -> tuple[Float[Array, ""], StepInfo]:  # fmt: skip
+    """Returns the loss of a step and what is to be said of it (the gradient's norm still 0).
+
+    With `pair_training`, the mean over the full and the hidden view, plus the consistency terms, once; otherwise the
+    loss of the view that is trained.
+
+    Args:
+        params: the model's parameters.
+        constants: what the model has that is not trained.
+        batch: rows.
+        config: all settings.
+        steps_per_epoch: what turns steps into epochs, for every schedule.
+        step: steps done.
+        root: the run's key.
+    """
+    variables = {"params": params, "constants": constants}
+    epoch = step.astype(jnp.float32) / steps_per_epoch
+    views = training_views(variables, batch, config=config, progress=epoch / config.epochs, step=step, root=root)
+    alone = None
+    if config.consistency_loss_coeff > 0:
+        alone = alone_logits(variables, views.encoded, batch.present, config=config, step=step, root=root)
+    components = _components(views, alone, batch, AECFLoss(config), epoch)
+    info = StepInfo(
+        components=components,
+        gradient_norm=jnp.zeros((), jnp.float32),
+        entropy=jnp.mean(views.trained.entropy),
+        visible=jnp.sum(views.visible) / jnp.maximum(jnp.sum(batch.present), 1),
+    )
+    return components[_TOTAL], info
+
+
+def _components(
+    views: Views, alone: Array | None, batch: Batch, loss_fn: AECFLoss, epoch: Float[Array, ""]
+) -> dict[str, Float[Array, ""]]:
+    """Returns the loss of a batch by component, over the views that are trained."""
+    output, full, pair = views.trained, views.full, loss_fn.config.pair_training
+    _, trained = loss_fn(
+        output.output, batch.label, output.weights, epoch, present=views.visible,
+        full_logits=None if full is None else full.output, alone_logits=alone if full is None else None,
+    )  # fmt: skip
+    if full is None:
+        return trained
+    _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, alone_logits=alone)
+    # Each consistency term stands in one of the two, and counts once; the rest is of both views or of the trained one.
+    joined = {name: 0.5 * (whole[name] + trained[name]) if pair else trained[name] for name in trained}
+    if _CONSISTENCY in trained:
+        joined[_CONSISTENCY] = whole[_CONSISTENCY] + trained[_CONSISTENCY]
+    parts = [value for name, value in joined.items() if name != _TOTAL]
+    return joined | {_TOTAL: sum(parts, start=jnp.zeros((), jnp.float32))}
+
+
+def train_step(
+    state: TrainState, constants: Any, batch: Batch, *, config: AECFConfig, steps_per_epoch: int,
+    optimizer: optax.GradientTransformation, root: Key[Array, ""],
+) -> tuple[TrainState, StepInfo]:  # fmt: skip
+    """Returns the state after one more step, and what the step says of itself.
+
+    All randomness is a function of (root, steps done), so that a run that is stopped and restored repeats nothing
+    and skips nothing.
+
+    Args:
+        state: before the step.
+        constants: what the model has that is not trained.
+        batch: rows.
+        config: all settings.
+        steps_per_epoch: optimizer steps in an epoch.
+        optimizer: from `make_optimizer`.
+        root: the run's key.
+    """
+    objective = functools.partial(
+        loss_and_components, config=config, steps_per_epoch=steps_per_epoch, step=state.step, root=root
+    )
+    gradients, info = jax.grad(objective, has_aux=True)(state.params, constants, batch)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    info = info.replace(gradient_norm=optax.tree.norm(gradients))
+    return TrainState(step=state.step + 1, params=params, opt_state=opt_state), info
+
+
+class TrainChunk:
+    """Some steps in a row as one compiled program; call it as a function.
+
+    Attributes:
+        traces: how many programs were traced so far: one for each length of a chunk and shape of the data.
+        optimizer: what it updates with.
+    """
+
+    def __init__(self, config: AECFConfig, steps_per_epoch: int) -> None:
+        self.traces = 0
+        self.optimizer = make_optimizer(config, steps_per_epoch)
+        self._step = functools.partial(
+            train_step, config=config, steps_per_epoch=steps_per_epoch, optimizer=self.optimizer
+        )
+        self._scan = jax.jit(self._steps, static_argnames="length", donate_argnums=0)
+
+    def __call__(
+        self, state: TrainState, constants: Any, data: Batch, order: Int[Array, "steps batch"],
+        first: int | Shaped[Array, ""], root: Key[Array, ""], *, length: int,
+    ) -> tuple[TrainState, StepInfo]:  # fmt: skip
+        """Returns the state after `length` more steps, and what each of them says of itself.
+
+        Args:
+            state: before the steps; its buffers are used up.
+            constants: what the model has that is not trained.
+            data: all training rows, on the device.
+            order: the rows of every batch of this epoch.
+            first: which of these batches to begin with.
+            root: the run's key.
+            length: how many steps.
+        """
+        return self._scan(state, constants, data, order, first, root, length=length)
+
+    def _steps(
+        self, state: TrainState, constants: Any, data: Batch, order: Array, first: Any, root: Array, *, length: int
+    ) -> tuple[TrainState, StepInfo]:
+        """The traced body."""
+        self.traces += 1
+
+        def body(state: TrainState, rows: Array) -> tuple[TrainState, StepInfo]:
+            batch = jax.tree.map(lambda array: jnp.take(array, rows, axis=0, mode="clip"), data)
+            return self._step(state, constants, batch, root=root)
+
+        return lax.scan(body, state, lax.dynamic_slice_in_dim(order, first, length))
+
+
+def make_train_chunk(config: AECFConfig, steps_per_epoch: int) -> TrainChunk:
+    """Returns the compiled chunk of a configuration; runs that differ in nothing that it depends on share it.
+
+    Args:
+        config: all settings.
+        steps_per_epoch: optimizer steps in an epoch.
+    """
+    return _chunk(program_config(config), steps_per_epoch)
+
+
+@functools.lru_cache(maxsize=_PROGRAMS_KEPT)
+def _chunk(config: AECFConfig, steps_per_epoch: int) -> TrainChunk:
+    """Returns the chunk of a configuration, the same one every time."""
+    return TrainChunk(config, steps_per_epoch)

@@ -1,0 +1,75 @@
+"""What a checkpoint is judged by: the task's loss with everything present, and with some of it hidden."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Key
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.losses import AECFLoss
+from aecf_jax.nn import AECF
+from aecf_jax.ops import renormalized, sample_visible
+from aecf_jax.rng import Stream, stream_key
+from aecf_jax.types import Batch, FusionOutput
+
+# A position in the curriculum's stream that no training step has.
+_NO_STEP = 2**32 - 1
+
+
+@struct.dataclass
+class ValidationInfo:
+    """What validation computes of a block of rows.
+
+    Attributes:
+        full: the model's output with everything that is present.
+        full_loss: the task's loss of that, mean over the rows.
+        hidden_loss: the task's loss with the fixed pattern hidden.
+    """
+
+    full: FusionOutput
+    full_loss: Float[Array, ""]
+    hidden_loss: Float[Array, ""]
+
+
+def hidden_pattern(
+    present: Bool[Array, "rows modality"], *, config: AECFConfig, root: Key[Array, ""]
+) -> Bool[Array, "rows modality"]:
+    """Returns what validation leaves visible, drawn once for a run: each modality hidden with `masking_prob`.
+
+    The same at every validation, so that losses can be compared; everything, where the curriculum hides nothing.
+
+    Args:
+        present: what the validation rows have.
+        config: the curriculum's probability.
+        root: the run's key.
+    """
+    hides = config.curriculum_mask and config.masking_strategy != "none"
+    weights = renormalized(present.astype(jnp.float32))
+    key = stream_key(root, Stream.CURRICULUM, _NO_STEP)
+    return sample_visible(
+        weights, present, key=key, strategy="random" if hides else "none", prob=config.masking_prob,
+        tau=config.masking_tau,
+    )  # fmt: skip
+
+
+@partial(jax.jit, static_argnames="config")
+def validation_step(
+    variables: Any, batch: Batch, visible: Bool[Array, "batch modality"], *, config: AECFConfig
+) -> ValidationInfo:
+    """Returns output and losses of a block of validation rows.
+
+    Args:
+        variables: the model's parameters and constants.
+        batch: the rows.
+        visible: their part of `hidden_pattern`.
+        config: all settings.
+    """
+    model, loss_fn = AECF(config), AECFLoss(config)
+    encoded = model.apply(variables, batch.features, batch.present, method="encode")
+    full: Any = model.apply(variables, encoded, batch.present, method="fuse")
+    hidden: Any = model.apply(variables, encoded, visible, method="fuse")
+    losses = [loss_fn(view.output, batch.label)[1]["primary_loss"] for view in (full, hidden)]
+    return ValidationInfo(full=full, full_loss=losses[0], hidden_loss=losses[1])

@@ -1,0 +1,122 @@
+"""The two views of a batch in training: everything that is present, and what the curriculum leaves visible."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.nn import AECF
+from aecf_jax.ops import linear_ramp, renormalized, sample_visible
+from aecf_jax.rng import Stream, stream_key
+from aecf_jax.types import Batch, FusionOutput
+
+
+class Views(NamedTuple):
+    """What the model makes of a batch.
+
+    Attributes:
+        encoded: embeddings, which all views share.
+        visible: what the curriculum leaves visible; everything present, where it hides nothing.
+        trained: the view of what is visible.
+        full: the view of everything present, where that is another one and something reads it.
+    """
+
+    encoded: Float[Array, "batch modality embed"]
+    visible: Bool[Array, "batch modality"]
+    trained: FusionOutput
+    full: FusionOutput | None
+
+
+def training_views(
+    variables: Any, batch: Batch, *, config: AECFConfig, progress: Float[Array, ""], step: Int[Array, ""],
+    root: Key[Array, ""],
+) -> Views:  # fmt: skip
+    """Returns the views of a batch that the configuration asks for, encoded once.
+
+    What is hidden is hidden from the gate too (`mask_gate_input`), as it will be where a modality is missing;
+    otherwise the gate sees everything and its weights are multiplied afterwards, as in PyTorch.
+
+    Args:
+        variables: the model's parameters and constants.
+        batch: rows.
+        config: which views, and what is hidden how often.
+        progress: how much of the training is done, in [0, 1].
+        step: steps done, which the randomness depends on.
+        root: the run's key.
+    """
+    model, keys = AECF(config), _dropout_keys(root, step)
+    encoded = _apply(model, variables, batch.features, batch.present, method="encode", key=keys.encode)
+    if not _hides(config):
+        trained = _apply(model, variables, encoded, batch.present, method="fuse", key=keys.full)
+        return Views(encoded, batch.present, trained, None)
+    full = None
+    if _reads_full_view(config):
+        full = _apply(model, variables, encoded, batch.present, method="fuse", key=keys.full)
+    weights = renormalized(batch.present.astype(jnp.float32)) if full is None else full.weights
+    visible = sample_visible(
+        lax.stop_gradient(weights), batch.present, key=stream_key(root, Stream.CURRICULUM, step),
+        strategy=config.masking_strategy, prob=config.masking_prob * linear_ramp(progress, config.masking_ramp),
+        tau=config.masking_tau, rescue=config.masking_rescue,
+    )  # fmt: skip
+    if config.mask_gate_input:
+        trained = _apply(model, variables, encoded, visible, method="fuse", key=keys.hidden)
+    else:
+        left = renormalized(jnp.where(visible, weights, jnp.zeros_like(weights)))
+        trained = _apply(model, variables, encoded, left, method="mix", key=keys.hidden)
+    return Views(encoded, visible, trained, full)
+
+
+def alone_logits(
+    variables: Any, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
+    config: AECFConfig, step: Int[Array, ""], root: Key[Array, ""],
+) -> Float[Array, "modality batch classes"]:  # fmt: skip
+    """Returns the output from each modality alone, from embeddings that are there already.
+
+    Args:
+        variables: the model's parameters and constants.
+        encoded: embeddings of the batch.
+        present: what is present.
+        config: the model's settings.
+        step: steps done, which the randomness depends on.
+        root: the run's key.
+    """
+    model, key = AECF(config), _dropout_keys(root, step).alone
+
+    def output(one: Bool[Array, "modality"]) -> Array:
+        return _apply(model, variables, encoded, present & one[None, :], method="fuse", key=key).output
+
+    return jax.vmap(output)(jnp.eye(present.shape[-1], dtype=bool))
+
+
+class _DropoutKeys(NamedTuple):
+    """The keys of one step's dropout, by what they are for."""
+
+    encode: Key[Array, ""]
+    full: Key[Array, ""]
+    hidden: Key[Array, ""]
+    alone: Key[Array, ""]
+
+
+def _dropout_keys(root: Key[Array, ""], step: Int[Array, ""]) -> _DropoutKeys:
+    """Returns the keys of one step's dropout."""
+    return _DropoutKeys(*jax.random.split(stream_key(root, Stream.DROPOUT, step), len(_DropoutKeys._fields)))
+
+
+def _hides(config: AECFConfig) -> bool:
+    """Returns whether the curriculum can hide anything."""
+    return config.curriculum_mask and config.masking_strategy != "none" and config.masking_prob > 0
+
+
+def _reads_full_view(config: AECFConfig) -> bool:
+    """Returns whether anything reads the full view: an objective, or the choice or the use of what is hidden."""
+    weights_read = config.masking_strategy != "random" or not config.mask_gate_input
+    consistent = config.consistency_coeff > 0 or config.consistency_loss_coeff > 0
+    return config.pair_training or consistent or weights_read
+
+
+def _apply(model: AECF, variables: Any, *inputs: Any, method: str, key: Key[Array, ""]) -> Any:
+    """Returns what one method of the model computes in training."""
+    return model.apply(variables, *inputs, train=True, method=method, rngs={"dropout": key})

@@ -1,0 +1,88 @@
+"""New variables and states, and a trained model from the checkpoints of its run."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+from jaxtyping import Array, Key
+
+from aecf_jax.checkpoint import Checkpoints
+from aecf_jax.config import AECFConfig
+from aecf_jax.errors import InputError, message
+from aecf_jax.model import AECF_CLIP
+from aecf_jax.nn import init_variables
+from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train import init_state, make_optimizer, program_config
+
+_PROGRAMS_KEPT = 16
+
+
+class LoadedModel(NamedTuple):
+    """A model, and the checkpoint that it is from.
+
+    Attributes:
+        model: with the configuration that it was trained with.
+        step: steps it had been trained.
+        metrics: what was logged last, up to that step.
+    """
+
+    model: AECF_CLIP
+    step: int
+    metrics: dict[str, float]
+
+
+def load_model(checkpoint_dir: str | Path, *, which: Literal["best", "last"] = "best") -> LoadedModel:
+    """Returns the model in a folder of checkpoints; a damaged checkpoint is reported and passed over.
+
+    Args:
+        checkpoint_dir: the folder, for example RUN/checkpoints.
+        which: the checkpoint with the lowest validation loss (the last one, if there was no validation), or the last.
+
+    Raises:
+        InputError: if there is no checkpoint, or none that is undamaged.
+    """
+    checkpoints = Checkpoints(checkpoint_dir)
+    meta = checkpoints.read_meta()
+    if meta is None:
+        raise InputError(message("checkpoint folder", "hold a readable checkpoint", str(checkpoints.directory)))
+    config = AECFConfig.from_dict(meta["config"])
+    template = jax.eval_shape(lambda: checkpoint_tree(config))
+    restored = checkpoints.restore_best(template) if which == "best" else None
+    restored = restored or checkpoints.restore_latest(template)
+    if restored is None:
+        raise InputError(message("checkpoint folder", "hold a checkpoint", str(checkpoints.directory)))
+    return LoadedModel(AECF_CLIP(config, variables=model_variables(restored.state)), restored.step,
+                       restored.meta["metrics"])  # fmt: skip
+
+
+def checkpoint_tree(config: AECFConfig) -> dict[str, Any]:
+    """Returns what is saved of a run, before its first step and before its constants are fitted.
+
+    Args:
+        config: all settings.
+    """
+    return _tree_program(program_config(config))(stream_key(jax.random.key(config.seed), Stream.INIT))
+
+
+@functools.lru_cache(maxsize=_PROGRAMS_KEPT)
+def _tree_program(config: AECFConfig) -> Callable[[Key[Array, ""]], dict[str, Any]]:
+    """Returns what makes a new tree: one program, where the optimizer's moments alone would be a hundred."""
+    # The number of steps is in the schedules alone, which are not saved.
+    optimizer = make_optimizer(config, steps_per_epoch=1)
+
+    def tree(key: Key[Array, ""]) -> dict[str, Any]:
+        variables = init_variables(config, key=key)
+        return {"state": init_state(variables["params"], optimizer), "constants": variables["constants"]}
+
+    return jax.jit(tree)
+
+
+def model_variables(tree: dict[str, Any]) -> dict[str, Any]:
+    """Returns the variables of a model from what is saved of a run.
+
+    Args:
+        tree: as `checkpoint_tree` returns it.
+    """
+    return {"params": tree["state"].params, "constants": tree["constants"]}

@@ -1,0 +1,95 @@
+"""Differentiable calibration errors against a loop over bins, and the direction of their gradients."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from aecf_jax.losses import label_calibration_error, top_label_calibration_error
+
+BATCH, CLASSES, BINS = 8, 5, 15
+LOGITS = hnp.arrays(np.float32, (BATCH, CLASSES), elements=st.floats(-30, 30, width=32))
+TARGETS = hnp.arrays(np.int32, BATCH, elements=st.integers(0, CLASSES - 1))
+LABELS = hnp.arrays(np.float32, (BATCH, CLASSES), elements=st.sampled_from([0.0, 1.0]))
+
+jit_top = jax.jit(top_label_calibration_error)
+jit_labels = jax.jit(label_calibration_error)
+
+
+def gap_by_hand(probs, truth):
+    """Count-weighted |mean p - mean t| over (low, high], the first bin with 0."""
+    edges, total = (np.arange(BINS + 1, dtype=np.float32) / BINS), 0.0
+    for low, high in itertools.pairwise(edges):
+        inside = (probs > low) & (probs <= high) | ((probs == 0) & (low == 0))
+        if inside.any():
+            total += inside.mean() * abs(probs[inside].astype(np.float64).mean() - truth[inside].mean())
+    return total
+
+
+@given(LOGITS, TARGETS)
+def test_top_label_error_equals_a_loop_over_bins(logits, targets):
+    probs = np.asarray(jax.jit(jax.nn.softmax)(logits))
+    want = gap_by_hand(probs.max(axis=1), probs.argmax(axis=1) == targets)
+    got = float(jit_top(jnp.asarray(logits), jnp.asarray(targets)))
+    # Sums of eight float32 probabilities.
+    assert got == pytest.approx(want, abs=1e-6)
+    assert 0 <= got <= 1 + 1e-6
+
+
+@given(LOGITS, LABELS)
+def test_label_error_equals_a_loop_over_bins(logits, labels):
+    probs = np.asarray(jax.jit(jax.nn.sigmoid)(logits))
+    want = np.mean([gap_by_hand(probs[:, c], labels[:, c]) for c in range(CLASSES)])
+    # Sums of eight float32 probabilities.
+    assert float(jit_labels(jnp.asarray(logits), jnp.asarray(labels))) == pytest.approx(want, abs=1e-6)
+
+
+def test_fault_multilabel_ece_is_a_calibration_error_and_not_mean_absolute_error():
+    # Every label holds in half of the rows and is predicted with 1/2: perfectly calibrated, though mean |p - t| is 1/2.
+    labels = jnp.asarray(np.arange(BATCH * CLASSES).reshape(BATCH, CLASSES) // CLASSES % 2, jnp.float32)
+    assert float(label_calibration_error(jnp.zeros((BATCH, CLASSES)), labels)) == 0.0
+    # Over-confident on the same labels: sigmoid(2) = 0.8808 against a frequency of 1/2.
+    got = float(label_calibration_error(jnp.full((BATCH, CLASSES), 2.0), labels))
+    # float32 sigmoid.
+    assert got == pytest.approx(0.880797 - 0.5, abs=1e-6)
+
+
+def test_descent_on_the_label_error_calibrates_an_over_confident_label():
+    labels = jnp.asarray([[1.0], [0.0]] * 4)
+    logits = jnp.full((8, 1), 2.0)
+    gradient = jax.grad(lambda x: label_calibration_error(x, labels))(logits)
+    assert (np.asarray(gradient) > 0).all()
+    before = float(label_calibration_error(logits, labels))
+    for _ in range(60):
+        logits = logits - 4.0 * jax.grad(lambda x: label_calibration_error(x, labels))(logits)
+    assert float(label_calibration_error(logits, labels)) < 0.2 * before
+
+
+def test_descent_on_the_top_label_error_lowers_unearned_confidence():
+    targets = jnp.asarray([0, 1] * 4)
+    logits = jnp.tile(jnp.asarray([[3.0, 0.0, 0.0]]), (8, 1))
+    gradient = np.asarray(jax.grad(lambda x: top_label_calibration_error(x, targets))(logits))
+    assert (gradient[:, 0] > 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_calibration_gradients_are_finite_at_saturated_logits(scale):
+    logits = jnp.full((BATCH, CLASSES), scale).at[:, 0].set(0.0)
+    labels = jnp.ones((BATCH, CLASSES))
+    for loss in (
+        lambda x: label_calibration_error(x, labels),
+        lambda x: top_label_calibration_error(x, jnp.zeros(BATCH, jnp.int32)),
+    ):
+        value, gradient = jax.value_and_grad(loss)(logits)
+        assert np.isfinite(value)
+        assert np.isfinite(gradient).all()
+
+
+def test_probability_0_belongs_to_the_first_bin():
+    # sigmoid(-1e4) is exactly 0; left out of all bins, its false certainty would cost nothing.
+    assert float(label_calibration_error(jnp.full((4, 1), -1e4), jnp.ones((4, 1)))) == 1.0

@@ -1,0 +1,258 @@
+"""Steps and chunks: what is minimized, that scanning is the loop, that runs repeat, that nothing recompiles."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aecf_jax.losses import AECFLoss
+from aecf_jax.train import (
+    TrainChunk,
+    epoch_order,
+    init_state,
+    loss_and_components,
+    make_optimizer,
+    make_train_chunk,
+    train_step,
+    training_views,
+    validation_step,
+)
+from tests.train.small import BATCH, ROOT, ROWS, STEPS, small_batch, small_config, small_variables
+
+STEP = jnp.asarray(12, jnp.int32)
+
+
+def _order(epoch: int):
+    return epoch_order(ROOT, epoch, rows=ROWS, steps=STEPS, batch_size=BATCH)
+
+
+_loss = jax.jit(loss_and_components, static_argnames=("config", "steps_per_epoch"))
+
+
+def _info(config, step=STEP):
+    variables = small_variables(config)
+    return _loss(
+        variables["params"], variables["constants"], small_batch(), config=config, steps_per_epoch=STEPS, step=step,
+        root=ROOT,
+    )  # fmt: skip
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _views(config):
+    progress = STEP / STEPS / config.epochs
+    return training_views(
+        small_variables(config), small_batch(), config=config, progress=progress, step=STEP, root=ROOT
+    )
+
+
+def _equal(left, right) -> bool:
+    pairs = zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
+
+
+def _start(chunk: TrainChunk, config):
+    variables = small_variables(config)
+    return init_state(variables["params"], chunk.optimizer), variables["constants"]
+
+
+def test_pair_is_the_mean_of_both_views_and_consistency_once():
+    config = small_config(consistency_coeff=2.0, consistency_ramp_epochs=0, ece_penalty_coeff=0.5)
+    batch = small_batch()
+    total, info = _info(config)
+    epoch = STEP / STEPS
+    views = _views(config)
+    loss_fn = AECFLoss(config)
+    _, full = loss_fn(views.full.output, batch.label, views.full.weights, epoch, present=batch.present)
+    _, part = loss_fn(
+        views.trained.output, batch.label, views.trained.weights, epoch, present=views.visible,
+        full_logits=views.full.output,
+    )  # fmt: skip
+    # Sums of a few float32 numbers in another order.
+    close = functools.partial(pytest.approx, rel=1e-5)
+    for name in ("primary_loss", "entropy_loss", "ece_loss", "l2_loss"):
+        assert float(info.components[name]) == close(float(full[name] + part[name]) / 2)
+    assert float(info.components["consistency_loss"]) == close(float(part["consistency_loss"]))
+    assert float(part["consistency_loss"]) > 0
+    assert float(total) == float(info.components["total_loss"])
+    assert float(total) == close(sum(float(v) for k, v in info.components.items() if k != "total_loss"))
+
+
+def test_without_pair_only_the_hidden_view_is_trained():
+    config = small_config(pair_training=False, consistency_coeff=0.0, mask_gate_input=False)
+    batch, (_, info) = small_batch(), _info(config)
+    views = _views(config)
+    _, part = AECFLoss(config)(
+        views.trained.output, batch.label, views.trained.weights, STEP / STEPS, present=views.visible
+    )
+    for name, value in part.items():
+        # The same arithmetic, compiled in another program.
+        assert float(info.components[name]) == pytest.approx(float(value), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("term", ["consistency_coeff", "consistency_loss_coeff"])
+def test_a_consistency_term_counts_once_with_and_without_pair(term):
+    settings = {"consistency_coeff": 0.0, "consistency_ramp_epochs": 0} | {term: 1.0}
+    settings |= {"encoder_dropout": 0.0, "gate_dropout": 0.0, "head_dropout": 0.0}
+    infos = [_info(small_config(pair_training=pair, **settings))[1] for pair in (True, False)]
+    values = [float(info.components["consistency_loss"]) for info in infos]
+    assert values[0] > 0
+    # Without dropout the full view is the same in both; compiled in two programs.
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_components_have_the_same_keys_at_every_step():
+    config = small_config()
+    assert set(_info(config)[1].components) == set(_info(config, jnp.asarray(0, jnp.int32))[1].components)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"mask_gate_input": False, "pair_training": False, "masking_strategy": "entropy_min", "consistency_coeff": 0.0},
+        {"consistency_loss_coeff": 0.5, "gate_disabled": True},
+        {"mixed_precision": True, "masking_strategy": "weighted_random"},
+    ],
+)
+def test_training_lowers_the_loss(changes):
+    config = small_config(**changes)
+    chunk = make_train_chunk(config, STEPS)
+    state, constants = _start(chunk, config)
+    losses = []
+    for epoch in range(config.epochs):
+        state, info = chunk(state, constants, small_batch(), _order(epoch), 0, ROOT, length=STEPS)
+        losses.append(float(jnp.mean(info.components["primary_loss"])))
+    assert losses[-1] < 0.8 * losses[0]
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.params))
+    assert chunk.traces == 1
+
+
+def test_scan_is_the_loop_bit_for_bit_and_cut_anywhere():
+    config = small_config()
+    chunk = make_train_chunk(config, STEPS)
+    state, constants = _start(chunk, config)
+    data, order = small_batch(), _order(0)
+    whole, info = chunk(state, constants, data, order, 0, ROOT, length=STEPS)
+    assert info.components["total_loss"].shape == (STEPS,)
+
+    step = jax.jit(
+        functools.partial(train_step, config=config, steps_per_epoch=STEPS, optimizer=make_optimizer(config, STEPS))
+    )
+    looped = _start(chunk, config)[0]
+    for index in range(STEPS):
+        looped, one = step(looped, constants, jax.tree.map(lambda a, i=index: a[order[i]], data), root=ROOT)
+        assert float(one.components["total_loss"]) == float(info.components["total_loss"][index])
+    assert _equal(whole, looped)
+
+    cut = _start(chunk, config)[0]
+    cut, _ = chunk(cut, constants, data, order, 0, ROOT, length=3)
+    cut, _ = chunk(cut, constants, data, order, 3, ROOT, length=3)
+    assert _equal(whole, cut)
+    assert int(whole.step) == STEPS
+
+
+def test_one_program_serves_all_epochs_patterns_and_seeds():
+    config = small_config(learning_rate=2e-3)
+    chunk = make_train_chunk(config, STEPS)
+    state, constants = _start(chunk, config)
+    for epoch, seed in ((0, 0), (1, 1), (5, 2)):
+        data = small_batch(seed=seed)
+        state, _ = chunk(state, constants, data, _order(epoch), 0, jax.random.key(seed), length=STEPS)
+    assert chunk.traces == 1
+    assert make_train_chunk(config.update(seed=17), STEPS) is chunk
+
+
+def test_state_is_donated():
+    config = small_config()
+    chunk = make_train_chunk(config, STEPS)
+    state, constants = _start(chunk, config)
+    chunk(state, constants, small_batch(), _order(0), 0, ROOT, length=STEPS)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+
+
+def test_order_is_a_permutation_of_seed_and_epoch():
+    first = np.asarray(_order(0))
+    assert first.shape == (STEPS, BATCH)
+    assert len(set(first.ravel().tolist())) == STEPS * BATCH
+    assert 0 <= first.min() <= first.max() < ROWS
+    np.testing.assert_array_equal(first, _order(0))
+    assert (first != np.asarray(_order(1))).any()
+    other = epoch_order(jax.random.key(1), 0, rows=ROWS, steps=STEPS, batch_size=BATCH)
+    assert (first != np.asarray(other)).any()
+
+
+def test_many_seeds_train_at_once():
+    config = small_config()
+    optimizer = make_optimizer(config, STEPS)
+    variables = small_variables(config)
+    batch = jax.tree.map(lambda array: array[:BATCH], small_batch())
+
+    @jax.jit
+    def loss(root):
+        state = init_state(variables["params"], optimizer)
+        state, info = train_step(
+            state, variables["constants"], batch, config=config, steps_per_epoch=STEPS, optimizer=optimizer, root=root
+        )
+        return info.components["total_loss"]
+
+    keys = jax.random.split(jax.random.key(3), 3)
+    together = jax.jit(jax.vmap(loss))(keys)
+    for index in range(3):
+        # Batched products may be summed in another order.
+        assert float(together[index]) == pytest.approx(float(loss(keys[index])), rel=1e-5)
+
+
+def test_step_does_the_same_on_eight_devices():
+    """Data parallel over the batch: the loss is that of one device."""
+    config = small_config()
+    if len(jax.devices()) < BATCH:
+        pytest.skip("needs eight simulated devices")
+    optimizer = make_optimizer(config, STEPS)
+    variables = small_variables(config)
+    batch = jax.tree.map(lambda array: array[:BATCH], small_batch())
+    step = jax.jit(functools.partial(train_step, config=config, steps_per_epoch=STEPS, optimizer=optimizer))
+    _, one = step(init_state(variables["params"], optimizer), variables["constants"], batch, root=ROOT)
+    mesh = jax.make_mesh((BATCH,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.device_put(batch, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data")))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    state, constants, root = jax.device_put(
+        (init_state(variables["params"], optimizer), variables["constants"], ROOT), everywhere
+    )
+    _, eight = step(state, constants, split, root=root)
+    # Sums over the batch are taken in another order.
+    for name, value in one.components.items():
+        assert float(eight.components[name]) == pytest.approx(float(value), rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"task_type": "regression"}, jnp.ones((ROWS, 4))),
+        ({"task_type": "classification"}, jnp.ones((ROWS, 4))),
+        ({"task_type": "embedding"}, jnp.ones((ROWS, 4))),
+        ({"task_type": "embedding"}, jnp.zeros(ROWS, jnp.int32)),
+    ],
+)
+def test_every_task_has_a_finite_gradient(changes, label):
+    config = small_config(**changes)
+    variables = small_variables(config)
+    objective = functools.partial(loss_and_components, config=config, steps_per_epoch=STEPS)
+    gradients, _ = jax.jit(jax.grad(objective, has_aux=True))(
+        variables["params"], variables["constants"], small_batch().replace(label=label), step=STEP, root=ROOT
+    )
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradients))
+
+
+def test_validation_has_no_randomness_and_sees_what_is_hidden():
+    config = small_config()
+    variables, batch = small_variables(config), small_batch()
+    alone = batch.present & (jnp.cumsum(batch.present, axis=-1) == 1)
+    info = validation_step(variables, batch, alone, config=config)
+    again = validation_step(variables, batch, batch.present, config=config)
+    assert float(info.full_loss) == float(again.full_loss) == float(again.hidden_loss)
+    assert float(info.hidden_loss) != float(info.full_loss)
+    _, expected = AECFLoss(config)(info.full.output, batch.label)
+    # The same arithmetic outside the compiled program.
+    assert float(info.full_loss) == pytest.approx(float(expected["primary_loss"]), rel=1e-5)
