@@ -1,5 +1,6 @@
 """The best checkpoints and the last: saved in the background, verified when restored."""
 
+import functools
 import json
 import math
 import shutil
@@ -117,8 +118,9 @@ class Checkpoints:
     def scores(self) -> dict[int, float]:
         """Returns the metric of every checkpoint that can be read, by its step; infinite where there is none."""
         self.wait()
-        contents = {step: self._content_or_reason(step) for step in self.steps()}
-        return {step: float(content["metric"]) for step, content in contents.items() if not isinstance(content, str)}
+        contents = {step: self._tried_content(step) for step in self.steps()}
+        readable = {step: content for step, content in contents.items() if not isinstance(content, _orbax.Damaged)}
+        return {step: float(content["metric"]) for step, content in readable.items()}
 
     def best_step(self) -> int | None:
         """Returns the step of the checkpoint with the lowest finite metric; None if there is none."""
@@ -128,8 +130,8 @@ class Checkpoints:
     def read_meta(self) -> dict[str, Any] | None:
         """Returns what was saved beside the arrays of the newest readable checkpoint; None if there is none."""
         self.wait()
-        contents = (self._content_or_reason(step) for step in reversed(self.steps()))
-        return next((content["meta"] for content in contents if not isinstance(content, str)), None)
+        contents = (self._tried_content(step) for step in reversed(self.steps()))
+        return next((content["meta"] for content in contents if not isinstance(content, _orbax.Damaged)), None)
 
     def restore_latest(self, template: Any, *, delete_damaged: bool = False) -> Restored | None:
         """Returns the newest undamaged checkpoint; None if there are no checkpoints at all.
@@ -176,13 +178,10 @@ class Checkpoints:
         """Returns the first checkpoint that can be restored, and why those before it could not."""
         damaged: dict[int, str] = {}
         for step in steps:
-            try:
-                return self._restored(step, template), damaged
-            except _NOT_DAMAGE:
-                raise
-            # What Orbax raises for damaged files has no common class; a bare `Exception` is among it.
-            except Exception as error:  # noqa: BLE001
-                damaged[step] = _orbax.reason(error)
+            found = _orbax.tried(functools.partial(self._restored, step, template), _NOT_DAMAGE)
+            if not isinstance(found, _orbax.Damaged):
+                return found, damaged
+            damaged[step] = found.reason
         reasons = "; ".join(f"step {step}: {reason}" for step, reason in damaged.items())
         require(not damaged, "checkpoint folder", f"hold an undamaged checkpoint in {self.directory}", reasons)
         return None, damaged
@@ -208,21 +207,16 @@ class Checkpoints:
             raise ValueError("its description is not the one that was saved")
         return content
 
-    def _content_or_reason(self, step: int) -> dict[str, Any] | str:
+    def _tried_content(self, step: int) -> dict[str, Any] | _orbax.Damaged:
         """Returns what was saved beside the arrays, or why it cannot be read."""
-        try:
-            return self._content(step)
-        except _NOT_DAMAGE:
-            raise
-        except Exception as error:  # noqa: BLE001  (as in `_first_undamaged`)
-            return _orbax.reason(error)
+        return _orbax.tried(functools.partial(self._content, step), _NOT_DAMAGE)
 
     def _delete_unreadable(self) -> None:
         """Deletes what a run that was killed while it deleted has left: Orbax would list it and never delete it."""
         for step in self.steps():
-            content = self._content_or_reason(step)
-            if isinstance(content, str):
-                _report(self.path(step), content, "It was deleted.")
+            content = self._tried_content(step)
+            if isinstance(content, _orbax.Damaged):
+                _report(self.path(step), content.reason, "It was deleted.")
                 shutil.rmtree(self.path(step))
 
     def _drop_writer(self) -> None:

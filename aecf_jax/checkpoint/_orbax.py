@@ -1,13 +1,16 @@
 """The only file that knows Orbax: what is asked of its `CheckpointManager`, and what of its noise is dropped."""
 
 import contextlib
+import gc
 import logging
 import operator
 import sys
 import time
+import warnings
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orbax.checkpoint as ocp
 
@@ -18,6 +21,7 @@ METRIC = "metric"
 _LATEST = 2
 _LONGEST_REASON = 200
 _LATE_SECONDS = 0.2
+_T = TypeVar("_T")
 
 
 class Writer:
@@ -32,7 +36,6 @@ class Writer:
         self._directory = directory
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(quiet())
-        self._quiet.enter_context(_late_callbacks_dropped())
         self._failed = False
         with self._failures_named():
             directory.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ class Writer:
         except Exception as error:
             self._failed = True
             hint = "Free some space or choose another folder; the checkpoints saved before stay usable."
-            got = f"{self._directory} ({reason(error)})"
+            got = f"{self._directory} ({_reason(error)})"
             raise InputError(message("checkpoint folder", "be writable", got, hint)) from error
 
 
@@ -80,7 +83,7 @@ def read(directory: Path, step: int, *, template: Any = None) -> dict[str, Any]:
     items: Any = {"meta": ocp.args.JsonRestore(), "metrics": ocp.args.JsonRestore()}  # pyright: ignore[reportCallIssue]
     if template is not None:
         items["state"] = ocp.args.StandardRestore(template)  # pyright: ignore[reportCallIssue]
-    with quiet(), _late_callbacks_dropped():
+    with quiet():
         # Not the writer's manager: opening one reads the metrics of all checkpoints, and fails if any are damaged.
         options = ocp.CheckpointManagerOptions(read_only=True, lightweight_initialize=True)
         with ocp.CheckpointManager(directory, options=options) as manager:
@@ -88,7 +91,36 @@ def read(directory: Path, step: int, *, template: Any = None) -> dict[str, Any]:
     return {name: restored[name] for name in items}
 
 
-def reason(error: Exception) -> str:
+@dataclass(frozen=True)
+class Damaged:
+    """Why something could not be read."""
+
+    reason: str
+
+
+def tried(read_it: Callable[[], _T], not_damage: tuple[type[Exception], ...]) -> _T | Damaged:
+    """Returns what some reading returns, or why it failed, without the noise of what it leaves half done.
+
+    Args:
+        read_it: reads.
+        not_damage: errors that are not the files' fault; they are raised.
+    """
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
+        try:
+            return read_it()
+        except not_damage:
+            raise
+        # What Orbax raises for damaged files has no common class; a bare `Exception` is among it.
+        except Exception as error:  # noqa: BLE001
+            damaged = Damaged(_reason(error))
+        # The reading of other arrays goes on for a moment; what was left of it complains when it is collected.
+        time.sleep(_LATE_SECONDS)
+        gc.collect()
+        return damaged
+
+
+def _reason(error: Exception) -> str:
     """Returns the first line of an error, without the pages that Orbax and TensorStore add."""
     text = str(error) or type(error).__name__
     if "No space left on device" in text:
@@ -98,35 +130,35 @@ def reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Generator[None]:
-    """Keeps Orbax's log records off the terminal: all that it reports, we raise or warn about in one sentence."""
-    drop: Callable[[logging.LogRecord], bool] = lambda record: "orbax" not in record.pathname  # noqa: E731
-    logger = logging.getLogger("absl")
-    logger.addFilter(drop)
-    try:
-        yield
-    finally:
-        logger.removeFilter(drop)
+    """Keeps Orbax's noise off the terminal: all that it reports, we raise or warn about in one sentence.
 
-
-@contextlib.contextmanager
-def _late_callbacks_dropped() -> Generator[None]:
-    """Drops what work on other arrays, still running when that on one has failed, tells an event loop that is gone."""
+    Its log records; the complaints of tasks whose failure was reported by another one; and what work on other arrays,
+    still running when that on one has failed, tells an event loop that is gone.
+    """
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     shown = sys.unraisablehook
 
     def hook(unraisable: Any) -> None:
         if "Event loop is closed" not in str(unraisable.exc_value):
             shown(unraisable)
 
+    for logger in loggers:
+        logger.addFilter(_not_orbax)
     sys.unraisablehook = hook
     try:
         yield
-    except Exception:
-        time.sleep(_LATE_SECONDS)
-        raise
     finally:
+        for logger in loggers:
+            logger.removeFilter(_not_orbax)
         # Where somebody has put another hook over ours, it stays.
         if sys.unraisablehook is hook:
             sys.unraisablehook = shown
+
+
+def _not_orbax(record: logging.LogRecord) -> bool:
+    """Returns whether a log record is not of Orbax, nor of what it runs in an event loop."""
+    text = record.pathname if record.name == "absl" else record.getMessage()
+    return "orbax" not in text and "tensorstore" not in text
 
 
 def _options(keep_best: int) -> ocp.CheckpointManagerOptions:

@@ -8,7 +8,12 @@ from aecf_jax.data import describe_sources
 
 
 def run(_flags: Any, _defaults: Defaults) -> int:
-    """Returns 0, after printing the table of sources."""
+    """Returns 0, after printing the table of sources.
+
+    Args:
+        _flags: there are none.
+        _defaults: of verbs that have settings.
+    """
     console = make_console()
     table = make_grid(show_lines=True)
     for heading in ("--data", "what", "rows", "labels", "modalities", "files below --root", "licence"):

@@ -31,7 +31,12 @@ _CHOICES = ("task_type", "encoder", "masking_strategy", "masking_rescue")
 
 
 def frozen_sequence(name: str, value: Any) -> tuple[Any, ...] | None:
-    """Returns a list or tuple as a tuple; a single number stands for one element; None stays None."""
+    """Returns a list or tuple as a tuple; a single number stands for one element; None stays None.
+
+    Args:
+        name: the field, for the error.
+        value: what was given.
+    """
     if value is None or isinstance(value, tuple):
         return value
     if isinstance(value, (int, float)):

@@ -62,7 +62,12 @@ _SECOND_NAMES: dict[str, tuple[str, object, Callable[[Any], Any], Callable[[Any]
 
 
 def join_second_names(config: Any, set_field: Callable[[Any, str, object], None]) -> None:
-    """Makes each second name agree with the first: the one that was given wins; two that contradict are an error."""
+    """Makes each second name agree with the first: the one that was given wins; two that contradict are an error.
+
+    Args:
+        config: the configuration that is being made.
+        set_field: (configuration, field, value), sets a field of a frozen one.
+    """
     for second, (first, torch_default, to_first, to_second) in _SECOND_NAMES.items():
         given, current = getattr(config, second), getattr(config, first)
         default = type(config).__dataclass_fields__[first].default
@@ -75,7 +80,12 @@ def join_second_names(config: Any, set_field: Callable[[Any, str, object], None]
 
 
 def without_second_names(fields: Mapping[str, Any], changes: Iterable[str]) -> dict[str, Any]:
-    """Returns the fields without the names, first or second, that a change replaces under the other name."""
+    """Returns the fields without the names, first or second, that a change replaces under the other name.
+
+    Args:
+        fields: values by name.
+        changes: names that are to change.
+    """
     dropped = {second for second, (first, *_) in _SECOND_NAMES.items() if first in changes}
     dropped |= {first for second, (first, *_) in _SECOND_NAMES.items() if second in changes and first not in changes}
     return {name: value for name, value in fields.items() if name not in dropped}
@@ -88,7 +98,13 @@ def renamed(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def modern_fields(mapping: Mapping[str, Any], known: Iterable[str], *, ignore_unknown: bool) -> dict[str, Any]:
-    """Returns a dictionary's fields under their names of today, with PyTorch's defaults for a legacy dictionary."""
+    """Returns a dictionary's fields under their names of today, with PyTorch's defaults for a legacy dictionary.
+
+    Args:
+        mapping: fields, or legacy keys.
+        known: names of all fields.
+        ignore_unknown: warn about unknown keys of a legacy dictionary instead of refusing them.
+    """
     known = tuple(known)
     legacy = any(key in LEGACY_KEYS for key in mapping)
     fields = renamed(mapping)

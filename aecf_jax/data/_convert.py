@@ -96,6 +96,8 @@ def assembled(
     require(bool(there), name, f"have a modality ({', '.join(modalities)})", "none of them", hint)
     features = {modality: _checks.float32_rows(modality, arrays[modality]) for modality in there}
     rows = len(features[there[0]])
+    for modality, array in features.items():
+        require(len(array) == rows, modality, f"have {rows} rows, as `{there[0]}` has", len(array))
     present = np.ones((rows, len(there)), np.bool_)
     if "present" in arrays:
         columns = [list(modalities).index(modality) for modality in there]
@@ -157,7 +159,9 @@ def _nan_hidden(features: dict[str, np.ndarray], present: np.ndarray) -> tuple[d
 
 def _joined(batches: Any, source: str, modalities: tuple[str, ...], *, nan_as_missing: bool) -> dict[str, np.ndarray]:
     """Returns an iterable of dictionaries as one dictionary of arrays."""
-    require_type(isinstance(batches, Iterable), source, "be a data set, a dictionary or an iterable of them", batches)
+    several = isinstance(batches, Iterable) and not isinstance(batches, (str, bytes))
+    hint = "Read a file with `load_dataset`." if isinstance(batches, (str, bytes)) else ""
+    require_type(several, source, "be a data set, a dictionary or an iterable of them", batches, hint)
     parts = [_batch(batch, index, modalities, nan_as_missing) for index, batch in enumerate(batches)]
     require(len(parts) > 0, source, "have at least one batch", "none")
     present = np.concatenate([part["present"] for part in parts])

@@ -93,6 +93,10 @@ def mean_squared_error(
 ) -> Float[Array, ""]:
     """Returns the mean of (prediction - target)^2 over rows and targets.
 
+    Args:
+        predictions: predicted values.
+        targets: true ones.
+
     >>> import jax.numpy as jnp
     >>> float(mean_squared_error(jnp.array([[1.0, 3.0]]), jnp.zeros((1, 2))))
     5.0

@@ -134,7 +134,7 @@ def _classification(output: np.ndarray, targets: np.ndarray, bins: int) -> dict[
         return _host.host_classes(logits, as_classes(targets, logits.shape[1]), bins).compute()
     truth = as_labels(targets, logits.shape)
     # Scores as they came, since sorting float32 costs half; bfloat16 has no fast sort.
-    scores = output if output.dtype in (np.float32, np.float64) else logits
+    scores = output if output.dtype.name in ("float32", "float64") else logits
     each = average_precision_on_host(scores, truth)
     occurs = truth.any(axis=0)
     ranking = {

@@ -14,15 +14,15 @@ from aecf_jax.nn._mlp import MLP
 from aecf_jax.ops import unit_norm
 
 
-class ClassificationHead(nn.Module):
-    """Logits of exclusive classes or of independent labels; the loss and the metrics tell which.
+class _Head(nn.Module):
+    """Hidden layers, if any, and a linear layer, in float32 at the end.
 
     Attributes:
         feat_dim: width of the fused embedding.
-        output_dim: number of classes or labels.
-        hidden_dims: widths of hidden layers; None: none, as PyTorch has it.
+        output_dim: classes, labels, targets or coordinates.
+        hidden_dims: widths of hidden layers; None: those that PyTorch's head of the task has.
         dropout: probability that a hidden unit is zeroed in training.
-        dtype: type that is computed in; logits are float32.
+        dtype: type that is computed in; what is returned is float32.
     """
 
     feat_dim: int
@@ -33,81 +33,55 @@ class ClassificationHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns logits.
+        """Returns what the head predicts.
 
         Args:
             x: fused embeddings.
             train: whether dropout acts; then the apply call needs a "dropout" key.
         """
         validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
-        hidden = tuple(self.hidden_dims or ())
-        mlp = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")
-        return mlp(x, train=train).astype(jnp.float32)
+        hidden = self._torch_hidden() if self.hidden_dims is None else tuple(self.hidden_dims)
+        if hidden or not self._may_be_identity() or self.feat_dim != self.output_dim:
+            x = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")(x, train=train)
+        return self._finished(x.astype(jnp.float32))
+
+    def _torch_hidden(self) -> tuple[int, ...]:
+        """Hidden widths of PyTorch's head."""
+        return ()
+
+    def _may_be_identity(self) -> bool:
+        """Whether nothing at all is computed where widths agree and no hidden layer is asked for."""
+        return False
+
+    def _finished(self, x: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
+        """What is done to the last layer's output."""
+        return x
 
 
-class RegressionHead(nn.Module):
-    """Real values, without an activation.
-
-    Attributes:
-        feat_dim: width of the fused embedding.
-        output_dim: number of targets.
-        hidden_dims: widths of hidden layers; None: one of half the embedding's width, as PyTorch has it.
-        dropout: probability that a hidden unit is zeroed in training.
-        dtype: type that is computed in; values are float32.
-    """
-
-    feat_dim: int
-    output_dim: int
-    hidden_dims: tuple[int, ...] | None = None
-    dropout: float = 0.1
-    dtype: DTypeLike = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns predicted values.
-
-        Args:
-            x: fused embeddings.
-            train: whether dropout acts; then the apply call needs a "dropout" key.
-        """
-        validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
-        hidden = (max(1, self.feat_dim // 2),) if self.hidden_dims is None else tuple(self.hidden_dims)
-        mlp = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")
-        return mlp(x, train=train).astype(jnp.float32)
+class ClassificationHead(_Head):
+    """Logits of exclusive classes or of independent labels; the loss and the metrics tell which."""
 
 
-class EmbeddingHead(nn.Module):
+class RegressionHead(_Head):
+    """Real values, without an activation; PyTorch's has one hidden layer of half the embedding's width."""
+
+    def _torch_hidden(self) -> tuple[int, ...]:
+        return (max(1, self.feat_dim // 2),)
+
+
+class EmbeddingHead(_Head):
     """An embedding: the fused one itself where the widths agree and no hidden layer is asked for.
 
     Attributes:
-        feat_dim: width of the fused embedding.
-        output_dim: width of the embedding that is returned.
-        hidden_dims: widths of hidden layers; None: none, as PyTorch has it.
-        dropout: probability that a hidden unit is zeroed in training.
         normalize: divide by the L2 norm.
-        dtype: type that is computed in; the embedding is float32.
     """
 
-    feat_dim: int
-    output_dim: int
-    hidden_dims: tuple[int, ...] | None = None
-    dropout: float = 0.1
     normalize: bool = False
-    dtype: DTypeLike = jnp.float32
 
-    @nn.compact
-    def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
-        """Returns embeddings.
+    def _may_be_identity(self) -> bool:
+        return True
 
-        Args:
-            x: fused embeddings.
-            train: whether dropout acts; then the apply call needs a "dropout" key.
-        """
-        validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
-        if self.hidden_dims or self.feat_dim != self.output_dim:
-            hidden = tuple(self.hidden_dims or ())
-            x = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")(x, train=train)
-        x = x.astype(jnp.float32)
+    def _finished(self, x: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
         return unit_norm(x) if self.normalize else x
 
 

@@ -10,7 +10,7 @@ import jax
 
 from aecf_jax.checkpoint import Checkpoints
 from aecf_jax.config import AECFConfig
-from aecf_jax.data import Dataset
+from aecf_jax.data import Dataset, Part
 from aecf_jax.errors import require
 from aecf_jax.evaluate import predict
 from aecf_jax.logs import JsonlWriter, MultiWriter, Writer, check_logger, make_writer
@@ -135,7 +135,7 @@ class AECFTrainer:
         """
         return self._evaluated(data, "test", "test_")
 
-    def _evaluated(self, data: Any, part: str, prefix: str) -> dict[str, float]:
+    def _evaluated(self, data: Any, part: Part, prefix: str) -> dict[str, float]:
         """Returns the metrics of the model on some rows."""
         dataset, model = as_dataset(data, self.config, part), self.model
         result: Any = predict(model, dataset)

@@ -194,7 +194,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_newest_is_reported_and_deleted_and_the_one_before_restored(tmp_path, damage):
+def test_damaged_newest_is_reported_and_deleted_and_the_one_before_restored(tmp_path, damage, capfd, caplog):
     checkpoints = _saved(tmp_path, [3.0, 2.0, 1.0])
     DAMAGES[damage](tmp_path / "3")
     with pytest.warns(
@@ -203,6 +203,8 @@ def test_damaged_newest_is_reported_and_deleted_and_the_one_before_restored(tmp_
         restored = checkpoints.restore_latest(_abstract(_state(0.0)), delete_damaged=True)
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
     assert restored.step == 2
     assert _same(restored.state, _state(2.0))
     assert checkpoints.steps() == (1, 2)

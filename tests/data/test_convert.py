@@ -223,7 +223,8 @@ def test_bad_data(given, options, sentence):
     [
         (3, "`data` must be a data set, a dictionary or an iterable of them; got int."),
         ([(np.ones((2, 3)), [0, 1])], "`batch 0` must be a dictionary; got tuple."),
-        ("digits", "`batch 0` must be a dictionary; got str."),
+        ("digits", "`data` must be a data set, a dictionary or an iterable of them; got str. Read a file with "
+         "`load_dataset`."),
         (arrays(image=GradientTensor()), "`image` must be an array, or a CPU tensor without gradient; got "
          "GradientTensor."),
         (arrays(image=[[1.0], [1.0, 2.0]]), "`image` must be an array, or a CPU tensor without gradient; got list."),

@@ -13,6 +13,8 @@ from aecf_jax.data import Dataset
 from aecf_jax.errors import InputError, MissingExtraError, NonFiniteLossError
 from aecf_jax.train import TrainChunk, _step, make_train_chunk
 from aecf_jax.trainer import AECFTrainer, load_model
+from aecf_jax.trainer._inputs import as_dataset, on_device
+from aecf_jax.trainer._validate import Validation
 from tests.train.small import small_arrays
 from tests.trainer.job import fit, job_config
 
@@ -89,6 +91,36 @@ def test_model_is_the_best_checkpoints(trained):
     assert loaded.model.config == trainer.config
 
 
+def test_model_is_the_best_where_training_went_past_it(tmp_path):
+    checks = small_arrays(24, seed=1)
+    checks["label"] = (checks["label"] + 1) % 4
+    trainer = AECFTrainer(job_config(), run_dir=tmp_path, checkpoint_seconds=1e9)
+    results = trainer.fit(small_arrays(), checks)
+    best, last = (load_model(tmp_path / "checkpoints", which=which) for which in ("best", "last"))
+    assert best.step < last.step == 36
+    assert results["best_model_path"].endswith(f"/{best.step}")
+    same = [
+        all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, pair), strict=True))
+        for pair in ((trainer.model.variables, one.model.variables) for one in (best, last))
+    ]
+    assert same == [True, False]
+
+
+def test_validation_in_blocks_is_validation_at_once(trained, monkeypatch):
+    _, trainer, _ = trained
+    rows = as_dataset(small_arrays(24, seed=1), trainer.config, "validation")
+
+    def found(block):
+        monkeypatch.setattr("aecf_jax.trainer._validate._BLOCK", block)
+        validation = Validation(rows, on_device(rows), trainer.config, jax.random.key(0))
+        return validation.metrics(trainer.model.variables)
+
+    whole = found(24)
+    for name, value in found(16).items():
+        # Float32 products of blocks of another size may be summed in another order.
+        assert value == pytest.approx(whole[name], rel=1e-5, abs=1e-6)
+
+
 def test_a_new_trainer_finds_the_model_of_a_run(trained):
     run, trainer, _ = trained
     found = AECFTrainer(job_config(), run_dir=run).validate(small_arrays(24, seed=1))
@@ -105,11 +137,15 @@ def test_constants_are_fitted_on_the_training_rows(trained):
     np.testing.assert_allclose(mean, arrays["b"][there].mean(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-6)
 
 
-def test_one_program_serves_the_whole_run_and_those_after_it(trained):
-    run, *_ = trained
-    assert len(_history(run)) == 12
-    # Chunks of three steps, in this run and in all others here with this configuration.
-    assert make_train_chunk(job_config(seed=8, early_stopping_patience=2), 6).traces == 1
+def test_one_program_serves_the_whole_run_and_those_after_it(tmp_path, monkeypatch):
+    chunk = TrainChunk(job_config(), 6)
+    monkeypatch.setattr("aecf_jax.trainer._run.make_train_chunk", lambda config, steps_per_epoch: chunk)
+    fit(tmp_path / "one")
+    # Chunks of three steps, in six epochs of six.
+    assert chunk.traces == 1
+    fit(tmp_path / "another", seed=8)
+    assert chunk.traces == 1
+    assert make_train_chunk(job_config(seed=8, keep_checkpoints=1), 6) is make_train_chunk(job_config(), 6)
 
 
 def test_equal_seeds_train_equal_models_and_others_do_not(tmp_path, trained):
