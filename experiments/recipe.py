@@ -40,7 +40,9 @@ def trained_table(config: AECFConfig, splits: Splits, *, seed: int, part: Part =
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as run_dir:
         trainer = AECFTrainer(config, run_dir=run_dir)
-        trainer.fit(data, splits.validation)
+        stopped = trainer.fit(data, splits.validation)["stopped"]
+        if stopped == "signal":
+            sys.exit("interrupted")
         return evaluate_subsets(trainer.model, splits.parts[part])
 
 

@@ -1,6 +1,7 @@
 """The only file that knows Orbax: what is asked of its `CheckpointManager`, and what of its noise is dropped."""
 
 import contextlib
+import functools
 import gc
 import logging
 import operator
@@ -142,14 +143,16 @@ def quiet() -> Generator[None]:
         if "Event loop is closed" not in str(unraisable.exc_value):
             shown(unraisable)
 
+    # An object of its own: a logger keeps equal filters once, so that an inner `quiet` would end an outer one.
+    keep = functools.partial(_not_orbax)
     for logger in loggers:
-        logger.addFilter(_not_orbax)
+        logger.addFilter(keep)
     sys.unraisablehook = hook
     try:
         yield
     finally:
         for logger in loggers:
-            logger.removeFilter(_not_orbax)
+            logger.removeFilter(keep)
         # Where somebody has put another hook over ours, it stays.
         if sys.unraisablehook is hook:
             sys.unraisablehook = shown

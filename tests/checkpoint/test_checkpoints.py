@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import shutil
 import signal
@@ -265,6 +266,16 @@ def test_reading_disturbs_no_save_of_another_process(tmp_path):
     checkpoints.restore_latest(_abstract(_state(0.0)))
     time.sleep(0.5)  # Orbax cleans up in a thread
     assert half_written.exists()
+
+
+def test_reading_while_saving_does_not_end_the_silence(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    _save_and_wait(checkpoints, 1, _state(1.0))
+    before = list(logging.getLogger("absl").filters)
+    assert checkpoints.best_step() == 1
+    assert logging.getLogger("absl").filters == before
+    checkpoints.close()
+    assert len(logging.getLogger("absl").filters) == len(before) - 1
 
 
 def _save_and_wait(checkpoints: Checkpoints, step: int, state: dict) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aecf_jax.losses import label_calibration_error, top_label_calibration_error
+from aecf_jax.losses._calibration import _bin_members
 
 BATCH, CLASSES, BINS = 8, 5, 15
 LOGITS = hnp.arrays(np.float32, (BATCH, CLASSES), elements=st.floats(-30, 30, width=32))
@@ -93,3 +94,11 @@ def test_calibration_gradients_are_finite_at_saturated_logits(scale):
 def test_probability_0_belongs_to_the_first_bin():
     # sigmoid(-1e4) is exactly 0; left out of all bins, its false certainty would cost nothing.
     assert float(label_calibration_error(jnp.full((4, 1), -1e4), jnp.ones((4, 1)))) == 1.0
+
+
+def test_every_edge_belongs_to_the_bin_below_it_and_the_next_number_to_the_bin_above():
+    edges = (np.arange(1, BINS) / BINS).astype(np.float32)
+    for probs, first in ((edges, 0), (np.nextafter(edges, np.float32(2)), 1)):
+        for members in (_bin_members, jax.jit(_bin_members, static_argnums=1)):
+            member = np.asarray(members(jnp.asarray(probs)[:, None], BINS))[:, 0]
+            np.testing.assert_array_equal(member, np.eye(BINS, dtype=bool)[first : first + BINS - 1])

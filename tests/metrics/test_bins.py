@@ -70,13 +70,14 @@ def test_an_edge_is_compared_at_the_precision_of_the_probabilities():
     assert np.asarray(jax_count)[:, 0].tolist() == [4] * 5
 
 
-def test_every_edge_belongs_to_the_bin_below_it():
-    probs = (np.arange(BINS + 1) / BINS).astype(np.float32)[:, None]
-    want, everything = [2] + [1] * (BINS - 1), (jnp.zeros(probs.shape, bool), jnp.ones(len(probs), bool))
-    for of in (BinSums.of, jit_of):
-        assert np.asarray(of(jnp.asarray(probs), *everything, BINS).count)[0].tolist() == want
-    host = host_bins(probs.astype(np.float64), np.zeros(probs.shape, bool), bin_edges(BINS, np.float32))
-    assert host.count[0].tolist() == want
+def test_every_edge_belongs_to_the_bin_below_it_and_the_next_number_to_the_bin_above():
+    edges = (np.arange(1, BINS) / BINS).astype(np.float32)
+    for probs, bins in ((edges, range(BINS - 1)), (np.nextafter(edges, np.float32(2)), range(1, BINS))):
+        want = [int(k in bins) for k in range(BINS)]
+        column, nothing, rows = probs[:, None], np.zeros((BINS - 1, 1), bool), jnp.ones(BINS - 1, bool)
+        for of in (BinSums.of, jit_of):
+            assert np.asarray(of(jnp.asarray(column), jnp.asarray(nothing), rows, BINS).count)[0].tolist() == want
+        assert host_bins(column.astype(np.float64), nothing, bin_edges(BINS, np.float32)).count[0].tolist() == want
 
 
 def test_nan_shows_in_the_calibration_error():
