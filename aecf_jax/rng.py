@@ -19,6 +19,7 @@ class Stream(enum.IntEnum):
     SPLIT = 4
     PAIRING = 5
     NOISE = 6
+    VALIDATION = 7
 
 
 def stream_key(root: Key[Array, ""], stream: Stream, *position: int | Int[Array, ""]) -> Key[Array, ""]:

@@ -2,13 +2,20 @@
 
 Command:   python experiments/digits.py
 Hardware:  2 CPU cores
-Minutes:   TO MEASURE
+Minutes:   3
 Data:      scikit-learn's bundled digits, four quadrants; 60 % train, 20 % validation, 20 % test, split by seed 0
 
 Every model has the default configuration; "made for one" models see that quadrant alone in training, validation and
 test. The support-vector machine (RBF kernel, scikit-learn's defaults, standardized on the training rows) is another
 outside yardstick. Test figures, 5 seeds of training, mean ± standard deviation:
 
+  accuracy, all quadrants                    0.982 ± 0.002
+  accuracy, mean of 15 subsets               0.881 ± 0.003
+  accuracy, mean of single quadrants         0.733 ± 0.009
+  accuracy, mean of models made for one      0.746 ± 0.006
+  accuracy, mean of support-vector machines  0.720 ± 0.000
+  NLL, mean of 15 subsets                    0.377 ± 0.006
+  ECE, mean of 15 subsets                    0.051 ± 0.001
 """
 
 import argparse

@@ -15,9 +15,6 @@ from aecf_jax.ops import renormalized, sample_visible
 from aecf_jax.rng import Stream, stream_key
 from aecf_jax.types import Batch, FusionOutput
 
-# A position in the curriculum's stream that no training step has.
-_NO_STEP = 2**32 - 1
-
 
 @struct.dataclass
 class ValidationInfo:
@@ -48,7 +45,7 @@ def hidden_pattern(
     """
     hides = config.curriculum_mask and config.masking_strategy != "none"
     weights = renormalized(present.astype(jnp.float32))
-    key = stream_key(root, Stream.CURRICULUM, _NO_STEP)
+    key = stream_key(root, Stream.VALIDATION)
     return sample_visible(
         weights, present, key=key, strategy="random" if hides else "none", prob=config.masking_prob,
         tau=config.masking_tau,

@@ -1,10 +1,9 @@
-"""Checkpoints: what is kept, what is verified, and what damage, a full disk and a kill leave behind."""
+"""Checkpoints: what is kept, and what a full disk and a kill leave behind."""
 
 import errno
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,50 +19,15 @@ import pytest
 
 from aecf_jax.checkpoint import Checkpoints, Leaf, leaf_table
 from aecf_jax.errors import InputError
-
-
-def _state(value: float) -> dict:
-    """A tree with every kind of leaf that a run has."""
-    return {
-        "w": jnp.full((8, 16), value, jnp.float32),
-        # Not compressible: here a flipped bit is not found by the decompression.
-        "noise": jax.random.normal(jax.random.key(round(value)), (64, 64)),
-        "step": jnp.asarray(3, jnp.int32),
-        "key": jax.random.key(7),
-        "half": jnp.full((4,), value, jnp.bfloat16),
-        "flag": jnp.array([True, False]),
-    }
-
-
-def _abstract(tree):
-    return jax.eval_shape(lambda: tree)
-
-
-def _saved(directory: Path, metrics: list[float | None], *, keep_best: int = 3) -> Checkpoints:
-    """A folder in which step i + 1 holds the value i + 1."""
-    checkpoints = Checkpoints(directory, keep_best=keep_best)
-    for index, metric in enumerate(metrics):
-        checkpoints.save(index + 1, _state(index + 1.0), {"epoch": index}, metric=metric)
-    checkpoints.close()
-    return checkpoints
-
-
-def _largest_file(folder: Path) -> Path:
-    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-
-
-def _same(left, right) -> bool:
-    leaves = zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
-    data = [[jax.random.key_data(x) if x.dtype == jax.random.key(0).dtype else x for x in pair] for pair in leaves]
-    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in data)
+from tests.checkpoint.folders import abstract, same, saved, state_of
 
 
 def test_what_is_saved_is_restored_bit_for_bit(tmp_path):
-    checkpoints = _saved(tmp_path, [1.0])
-    restored = checkpoints.restore_latest(_abstract(_state(0.0)))
+    checkpoints = saved(tmp_path, [1.0])
+    restored = checkpoints.restore_latest(abstract(state_of(0.0)))
     assert restored.step == 1
     assert restored.meta == {"epoch": 0}
-    assert _same(restored.state, _state(1.0))
+    assert same(restored.state, state_of(1.0))
 
 
 def test_nothing_saved_is_none(tmp_path):
@@ -71,36 +35,36 @@ def test_nothing_saved_is_none(tmp_path):
     assert checkpoints.steps() == ()
     assert checkpoints.best_step() is None
     assert checkpoints.read_meta() is None
-    assert checkpoints.restore_latest(_abstract(_state(0.0))) is None
-    assert checkpoints.restore_best(_abstract(_state(0.0))) is None
+    assert checkpoints.restore_latest(abstract(state_of(0.0))) is None
+    assert checkpoints.restore_best(abstract(state_of(0.0))) is None
     assert not (tmp_path / "none").exists()
 
 
 def test_best_few_and_last_two_are_kept(tmp_path):
-    checkpoints = _saved(tmp_path, [5.0, 1.0, 2.0, 6.0, 7.0, 8.0], keep_best=2)
+    checkpoints = saved(tmp_path, [5.0, 1.0, 2.0, 6.0, 7.0, 8.0], keep_best=2)
     assert checkpoints.steps() == (2, 3, 5, 6)
     assert checkpoints.best_step() == 2
-    assert _same(checkpoints.restore_best(_abstract(_state(0.0))).state, _state(2.0))
+    assert same(checkpoints.restore_best(abstract(state_of(0.0))).state, state_of(2.0))
 
 
 def test_metric_that_is_not_finite_is_never_best_and_loses_none_that_is(tmp_path):
-    checkpoints = _saved(tmp_path, [3.0, float("nan"), 2.0, float("nan"), None, float("-inf")], keep_best=1)
+    checkpoints = saved(tmp_path, [3.0, float("nan"), 2.0, float("nan"), None, float("-inf")], keep_best=1)
     assert checkpoints.best_step() == 3
     assert checkpoints.steps() == (3, 5, 6)
 
 
 def test_best_is_kept_across_a_restart(tmp_path):
-    _saved(tmp_path, [5.0, 1.0, 4.0], keep_best=1)
+    saved(tmp_path, [5.0, 1.0, 4.0], keep_best=1)
     again = Checkpoints(tmp_path, keep_best=1)
     for step in (4, 5, 6):
-        again.save(step, _state(step), {}, metric=9.0)
+        again.save(step, state_of(step), {}, metric=9.0)
     again.close()
     assert again.steps() == (2, 5, 6)
 
 
 def test_relative_directory_is_saved_to(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert _saved(Path("here"), [1.0]).steps() == (1,)
+    assert saved(Path("here"), [1.0]).steps() == (1,)
     assert (tmp_path / "here" / "1").is_dir()
 
 
@@ -117,20 +81,20 @@ def test_arrays_may_be_donated_while_the_save_runs(tmp_path):
 
 
 def test_saving_a_step_twice_is_an_error(tmp_path):
-    checkpoints = _saved(tmp_path, [1.0])
+    checkpoints = saved(tmp_path, [1.0])
     with pytest.raises(InputError, match="`step` must be above"):
-        checkpoints.save(1, _state(1.0), {}, metric=0.0)
+        checkpoints.save(1, state_of(1.0), {}, metric=0.0)
     checkpoints.close()
     assert checkpoints.steps() == (1,)
 
 
 def test_restore_keeps_the_sharding_that_is_asked_for(tmp_path):
-    checkpoints = _saved(tmp_path, [1.0])
+    checkpoints = saved(tmp_path, [1.0])
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[-1])
-    template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), _state(0.0))
+    template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state_of(0.0))
     restored = checkpoints.restore_latest(template)
     assert {leaf.sharding for leaf in jax.tree.leaves(restored.state)} == {sharding}
-    assert _same(restored.state, _state(1.0))
+    assert same(restored.state, state_of(1.0))
 
 
 @pytest.mark.parametrize(
@@ -143,134 +107,28 @@ def test_restore_keeps_the_sharding_that_is_asked_for(tmp_path):
     ],
 )
 def test_template_that_does_not_fit_names_the_array_and_deletes_nothing(tmp_path, change, said):
-    checkpoints = _saved(tmp_path, [2.0, 1.0])
+    checkpoints = saved(tmp_path, [2.0, 1.0])
     with pytest.raises(InputError, match=said):
-        checkpoints.restore_latest(change(_abstract(_state(0.0))))
+        checkpoints.restore_latest(change(abstract(state_of(0.0))))
     with pytest.raises(InputError, match=said):
-        checkpoints.restore_best(change(_abstract(_state(0.0))))
+        checkpoints.restore_best(change(abstract(state_of(0.0))))
     assert checkpoints.steps() == (1, 2)
-
-
-def _flip(folder: Path) -> None:
-    path = _largest_file(folder / "state")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0x10
-    path.write_bytes(bytes(data))
-
-
-def _flip_meta(folder: Path) -> None:
-    text = (folder / "meta" / "metadata").read_text()
-    (folder / "meta" / "metadata").write_text(text.replace('\\"epoch\\": 2', '\\"epoch\\": 3'))
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.mkdir()
-
-
-def _each_file(damage):
-    """Applies a damage to every data file of the state."""
-
-    def act(folder: Path) -> None:
-        for path in [p for p in (folder / "state").rglob("*") if p.is_file() and "/d/" in str(p)]:
-            damage(path)
-
-    return act
-
-
-DAMAGES = {
-    "bit flipped in the arrays": _flip,
-    "bit flipped in the description": _flip_meta,
-    "arrays truncated": _each_file(lambda p: os.truncate(p, p.stat().st_size // 2)),
-    "arrays emptied": _each_file(lambda p: os.truncate(p, 0)),
-    "arrays missing": _each_file(lambda p: p.unlink()),
-    "tree description truncated": lambda f: os.truncate(f / "state" / "_METADATA", 20),
-    "manifest truncated": lambda f: os.truncate(f / "state" / "manifest.ocdbt", 10),
-    "description truncated": lambda f: os.truncate(f / "meta" / "metadata", 30),
-    "description missing": lambda f: (f / "meta" / "metadata").unlink(),
-    "metric truncated": lambda f: os.truncate(f / "metrics" / "metrics", 4),
-    "metric altered": lambda f: (f / "metrics" / "metrics").write_text('{"metric": 0.0}'),
-    "folder empty": _empty,
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_newest_is_reported_and_deleted_and_the_one_before_restored(tmp_path, damage, capfd, caplog):
-    checkpoints = _saved(tmp_path, [3.0, 2.0, 1.0])
-    DAMAGES[damage](tmp_path / "3")
-    with pytest.warns(
-        UserWarning, match=r"checkpoint .*/3 is damaged .* deleted, and the one before it was restored"
-    ) as caught:
-        restored = checkpoints.restore_latest(_abstract(_state(0.0)), delete_damaged=True)
-    assert len(caught) == 1
-    assert "\n" not in str(caught[0].message)
-    assert capfd.readouterr() == ("", "")
-    assert not caplog.records
-    assert restored.step == 2
-    assert _same(restored.state, _state(2.0))
-    assert checkpoints.steps() == (1, 2)
-    checkpoints.save(3, _state(9.0), {}, metric=0.5)
-    checkpoints.close()
-    assert _same(checkpoints.restore_latest(_abstract(_state(0.0))).state, _state(9.0))
-
-
-def test_damage_that_costs_nothing_is_no_damage(tmp_path):
-    checkpoints = _saved(tmp_path, [1.0])
-    (tmp_path / "1" / "state" / "_METADATA").unlink()
-    assert _same(checkpoints.restore_latest(_abstract(_state(0.0))).state, _state(1.0))
-
-
-@pytest.mark.parametrize("damage", ["bit flipped in the arrays", "description truncated"])
-def test_damaged_best_gives_way_to_the_next_best_and_stays(tmp_path, damage):
-    checkpoints = _saved(tmp_path, [3.0, 1.0, 2.0])
-    DAMAGES[damage](tmp_path / "2")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert checkpoints.restore_best(_abstract(_state(0.0))).step == 3
-    assert checkpoints.steps() == (1, 2, 3)
-
-
-def test_reading_alone_deletes_nothing(tmp_path):
-    checkpoints = _saved(tmp_path, [3.0, 2.0])
-    _flip(tmp_path / "2")
-    with pytest.warns(UserWarning, match=r"/2 is damaged .*\. The one before it was restored"):
-        assert checkpoints.restore_latest(_abstract(_state(0.0))).step == 1
-    assert checkpoints.steps() == (1, 2)
-
-
-def test_if_all_are_damaged_nothing_is_deleted(tmp_path):
-    checkpoints = _saved(tmp_path, [3.0, 2.0])
-    _flip(tmp_path / "1")
-    _flip(tmp_path / "2")
-    with pytest.raises(InputError, match=r"hold an undamaged checkpoint in .*step 2: .*; step 1: "):
-        checkpoints.restore_latest(_abstract(_state(0.0)), delete_damaged=True)
-    assert checkpoints.steps() == (1, 2)
-
-
-def test_half_deleted_checkpoint_is_removed_when_saving_goes_on(tmp_path):
-    _saved(tmp_path, [3.0, 2.0, 1.0])
-    shutil.rmtree(tmp_path / "1" / "meta")
-    again = Checkpoints(tmp_path)
-    with pytest.warns(UserWarning, match="/1 is damaged .* It was deleted"):
-        again.save(4, _state(4.0), {}, metric=0.5)
-    again.close()
-    assert again.steps() == (2, 3, 4)
 
 
 def test_reading_disturbs_no_save_of_another_process(tmp_path):
-    checkpoints = _saved(tmp_path, [1.0])
+    checkpoints = saved(tmp_path, [1.0])
     half_written = tmp_path / "2.orbax-checkpoint-tmp"
     half_written.mkdir()
     assert checkpoints.steps() == (1,)
     assert checkpoints.best_step() == 1
-    checkpoints.restore_latest(_abstract(_state(0.0)))
+    checkpoints.restore_latest(abstract(state_of(0.0)))
     time.sleep(0.5)  # Orbax cleans up in a thread
     assert half_written.exists()
 
 
 def test_reading_while_saving_does_not_end_the_silence(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    _save_and_wait(checkpoints, 1, _state(1.0))
+    _save_and_wait(checkpoints, 1, state_of(1.0))
     before = list(logging.getLogger("absl").filters)
     assert checkpoints.best_step() == 1
     assert logging.getLogger("absl").filters == before
@@ -304,7 +162,7 @@ def test_full_disk_is_one_sentence_and_older_checkpoints_stay(small_disk, capfd,
         assert str(raised.value).startswith("`checkpoint folder` must be writable; got ")
         assert f"{small_disk / 'run'} (no space left on device)" in str(raised.value)
         assert "\n" not in str(raised.value)
-    restored = checkpoints.restore_latest(_abstract(state))
+    restored = checkpoints.restore_latest(abstract(state))
     assert restored.step == 1
     checkpoints.save(4, {"x": jnp.ones(4)}, {}, metric=1.0)
     checkpoints.close()
@@ -316,12 +174,12 @@ def test_full_disk_is_one_sentence_and_older_checkpoints_stay(small_disk, capfd,
 def test_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"`checkpoint folder` must be writable; got .*/file/run"):
-        Checkpoints(tmp_path / "file" / "run").save(1, _state(1.0), {}, metric=None)
+        Checkpoints(tmp_path / "file" / "run").save(1, state_of(1.0), {}, metric=None)
 
 
 def test_write_that_fails_in_the_background_is_one_sentence(tmp_path, monkeypatch):
     """What a full disk does, where no small file system can be mounted."""
-    checkpoints = _saved(tmp_path, [1.0])
+    checkpoints = saved(tmp_path, [1.0])
 
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -329,10 +187,10 @@ def test_write_that_fails_in_the_background_is_one_sentence(tmp_path, monkeypatc
     failing = types.SimpleNamespace(dumps=full, loads=json.loads)
     monkeypatch.setattr("orbax.checkpoint._src.handlers.json_checkpoint_handler.json", failing)
     with pytest.raises(InputError, match=r"`checkpoint folder` must be writable; got .* \(no space left on device\)\."):
-        _save_and_wait(checkpoints, 2, _state(2.0))
+        _save_and_wait(checkpoints, 2, state_of(2.0))
     monkeypatch.undo()
     assert checkpoints.steps() == (1,)
-    _save_and_wait(checkpoints, 2, _state(2.0))
+    _save_and_wait(checkpoints, 2, state_of(2.0))
     assert checkpoints.steps() == (1, 2)
 
 
@@ -404,11 +262,11 @@ def test_fingerprint_is_the_same_under_any_sharding():
 
 def test_meta_that_is_no_json_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(TypeError):
-        Checkpoints(tmp_path / "run").save(1, _state(1.0), {"x": object()}, metric=None)
+        Checkpoints(tmp_path / "run").save(1, state_of(1.0), {"x": object()}, metric=None)
     assert not (tmp_path / "run").exists()
 
 
 def test_meta_is_plain_json_on_disk(tmp_path):
-    _saved(tmp_path, [1.0])
+    saved(tmp_path, [1.0])
     sealed = json.loads((tmp_path / "1" / "meta" / "metadata").read_text())
     assert json.loads(sealed["content"])["meta"] == {"epoch": 0}
