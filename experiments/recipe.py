@@ -114,14 +114,14 @@ def main(
     figures = summarized(per_seed)
     print(show(figures))
     if args.json is not None:
-        write_json(args.json, {"figures": figures, "per_seed": per_seed})
+        write_text(args.json, json.dumps({"figures": figures, "per_seed": per_seed}, indent=1) + "\n")
     return figures, args.seeds
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON whole or not at all."""
+def write_text(path: Path, content: str) -> None:
+    """Writes a file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.write_text(content, encoding="utf-8")
     part.replace(path)
 
 

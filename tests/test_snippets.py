@@ -73,7 +73,7 @@ def test_models_predict_with_and_without_a_modality():
     np.testing.assert_array_equal(model(FEATURES, present=present)[0], model({"image": FEATURES["image"]})[0])
 
 
-def test_gate_hidden_dims_and_entropy_max_coeff_take_effect():
+def test_fault_gate_hidden_dims_and_entropy_max_coeff_take_effect():
     """In PyTorch the model reads gate_hidden_dim and the loss entropy_max_lambda, and both of these are ignored."""
     config = AECFConfig(
         modalities=["image", "text", "audio"], task_type="regression", num_classes=1, feat_dim=768,

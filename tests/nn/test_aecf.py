@@ -109,7 +109,7 @@ def test_hiding_a_modality_changes_the_output_and_what_the_gate_says():
     assert (ratio != without.weights[:, 1] / without.weights[:, 2]).any()
 
 
-def test_leaving_a_modality_out_equals_marking_it_absent():
+def test_fault_a_missing_modality_is_no_error_and_equals_one_marked_absent():
     variables = fitted(CONFIG)
     given = {name: x for name, x in features().items() if name != "a text"}
     left_out = AECF(CONFIG).apply(variables, given)

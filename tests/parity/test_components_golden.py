@@ -61,7 +61,7 @@ def test_masker_frequencies(golden, strategy):
         assert (np.abs(ours - golden_rate) <= 5 * spread + 1e-9).all()
 
 
-def test_masker_fault_one_empty_row_no_longer_shows_a_modality_of_every_row():
+def test_fault_one_empty_row_no_longer_shows_a_modality_of_every_row():
     """In PyTorch one row that was hidden whole gives all rows of its batch a modality back."""
     weights, present = jnp.ones((4_000, 2)) / 2, jnp.ones((4_000, 2), bool)
     visible = sample_visible(weights, present, key=jax.random.key(0), strategy="random", prob=0.5, tau=0.4)
