@@ -2,12 +2,20 @@
 
 Command:   python experiments/avmnist.py --root ../shared/data
 Hardware:  2 CPU cores
-Minutes:   TO MEASURE
+Minutes:   4 of processor time
 Data:      10,000 MNIST digits at a quarter of their variance, spoken digits in babble and noise; 8,000/1,000/1,000
 
 `--root` is the folder that holds `mnist/` and `fsdd/`. Every model has the default configuration; "made for one" models
 see that modality alone in training, validation and test. Test figures, 5 seeds of training, mean ± standard deviation:
 
+  accuracy, both                  0.789 ± 0.011
+  accuracy, image alone           0.654 ± 0.004
+  accuracy, audio alone           0.482 ± 0.004
+  accuracy, model made for image  0.659 ± 0.007
+  accuracy, model made for audio  0.483 ± 0.009
+  NLL, both                       0.644 ± 0.011
+  NLL, mean of 3 subsets          1.040 ± 0.011
+  ECE, mean of 3 subsets          0.066 ± 0.006
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Command:   python experiments/digits.py
 Hardware:  2 CPU cores
-Minutes:   3
+Minutes:   2 of processor time
 Data:      scikit-learn's bundled digits, four quadrants; 60 % train, 20 % validation, 20 % test, split by seed 0
 
 Every model has the default configuration; "made for one" models see that quadrant alone in training, validation and

@@ -256,3 +256,20 @@ def test_validation_has_no_randomness_and_sees_what_is_hidden():
     _, expected = AECFLoss(config)(info.full.output, batch.label)
     # The same arithmetic outside the compiled program.
     assert float(info.full_loss) == pytest.approx(float(expected["primary_loss"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e30])
+def test_poison_in_what_is_absent_changes_no_bit_of_loss_components_or_gradients(poison):
+    config, batch = small_config(consistency_loss_coeff=0.5, ece_penalty_coeff=0.5), small_batch()
+    variables = small_variables(config)
+    features = {
+        name: jnp.where(batch.present[:, index, None], array, poison)
+        for index, (name, array) in enumerate(batch.features.items())
+    }
+    assert not bool(batch.present.all())
+    objective = functools.partial(loss_and_components, config=config, steps_per_epoch=STEPS, step=STEP, root=ROOT)
+    step = jax.jit(jax.value_and_grad(objective, has_aux=True))
+    clean = step(variables["params"], variables["constants"], batch)
+    dirty = step(variables["params"], variables["constants"], batch.replace(features=features))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(clean))
+    assert _equal(clean, dirty)
