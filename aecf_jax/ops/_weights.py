@@ -24,7 +24,7 @@ def masked_softmax(
     top = lax.stop_gradient(jnp.max(safe, axis=-1, keepdims=True))
     # A row with nothing present has top = -inf; 0 in its place keeps the unused branch finite, and so its gradient.
     top = jnp.where(jnp.isfinite(top), top, jnp.zeros_like(top))
-    exponent = jnp.where(present, jnp.where(present, logits, top) - top, jnp.zeros_like(logits))
+    exponent = jnp.where(present, logits - top, jnp.zeros_like(logits))
     return renormalized(jnp.where(present, jnp.exp(exponent), jnp.zeros_like(logits)))
 
 

@@ -100,6 +100,12 @@ def test_nothing_present_gives_the_prior():
     assert float(result.entropy[nothing]) == 0
 
 
+def test_embeddings_of_absent_modalities_are_exactly_zero():
+    encoded = np.asarray(AECF(CONFIG).apply(fitted(CONFIG), features(), PATTERNS, method="encode"))
+    assert (encoded[~np.asarray(PATTERNS)] == 0).all()
+    assert (encoded[np.asarray(PATTERNS)] != 0).any()
+
+
 def test_hiding_a_modality_changes_the_output_and_what_the_gate_says():
     variables = fitted(CONFIG)
     everything = AECF(CONFIG).apply(variables, features(), jnp.ones((8, 3), bool))

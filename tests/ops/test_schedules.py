@@ -27,10 +27,12 @@ def test_one_program_serves_every_epoch():
         traces.append(epoch)
         return warmup_cosine(epoch, free=1.0, warmup=2.0, total=9.0, peak=0.1)
 
-    values = [float(coefficient(jnp.float32(epoch))) for epoch in range(10)]
+    values = [float(coefficient(jnp.float32(epoch))) for epoch in range(16)]
     assert len(traces) == 1
-    # Rises to the peak at epoch 3, then falls to 0 at 9; float32 cosine.
-    np.testing.assert_allclose([values[0], values[2], values[3], values[9]], [0, 0.05, 0.1, 0], atol=1e-8)
+    # Rises to the peak at epoch 3, then falls to 0 at 9, and stays there; float32 cosine.
+    np.testing.assert_allclose(
+        [values[0], values[2], values[3], values[9], values[15]], [0, 0.05, 0.1, 0, 0], atol=1e-8
+    )
 
 
 def test_a_ramp_of_no_length_is_full_from_the_start():

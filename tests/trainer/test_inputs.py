@@ -77,7 +77,7 @@ def test_embedding_of_classes_keeps_its_own_width():
         ({k: v for k, v in small_arrays().items() if k != "a"}, "`a` must be a modality of the train data"),
         ([small_arrays(), {k: v for k, v in small_arrays().items() if k != "a"}], "`a` must be in batch 1"),
         (small_arrays() | {"a": np.ones((50, 7), np.float32)}, "`a` must be 6 wide, as the model has it; got 7"),
-        (small_arrays() | {"b": np.ones((49, 3), np.float32)}, "`b` must have 50 rows, as `a` has; got 49"),
+        (small_arrays() | {"a": np.ones((49, 6), np.float32)}, "`b` must have 49 rows, as `a` has; got 50"),
         (small_arrays() | {"label": np.full(50, 4)}, "`label` must hold classes below 4; got 4 in row 0"),
         (small_arrays() | {"label": np.full((50, 3), 1.0)}, "`label` must have 4 columns; got 3"),
         (small_arrays() | {"label": np.full((50, 4), 0.5)}, "`label` must hold classes or labels, as the task is"),
