@@ -33,8 +33,9 @@ def poisoned(clean, value):
 
 
 def fitted(config):
-    """Variables whose constants are not the neutral ones."""
-    variables = init_variables(config, key=jax.random.key(0))
+    """Variables whose constants are not the neutral ones, and whose biases are not 0, as after training."""
+    made = init_variables(config, key=jax.random.key(0))
+    variables = {**made, "params": jax.tree.map(lambda leaf: leaf + 0.1, made["params"])}
     mean = {name: np.full(width, 0.5) for name, width in zip(config.modalities, config.widths, strict=True)}
     scale = {name: np.full(width, 2.0) for name, width in zip(config.modalities, config.widths, strict=True)}
     return with_constants(variables, config, mean=mean, scale=scale, prior=np.arange(4.0))
