@@ -2,10 +2,12 @@
 
 from aecf_jax.evaluate._forward import compiled_programs as compiled_programs
 from aecf_jax.evaluate._forward import predict as predict
+from aecf_jax.evaluate._outputs import SubsetOutputs as SubsetOutputs
+from aecf_jax.evaluate._outputs import subset_outputs as subset_outputs
+from aecf_jax.evaluate._outputs import subsets as subsets
 from aecf_jax.evaluate._subsets import MAX_SUBSETS as MAX_SUBSETS
 from aecf_jax.evaluate._subsets import evaluate_subsets as evaluate_subsets
 from aecf_jax.evaluate._subsets import subset_count as subset_count
-from aecf_jax.evaluate._subsets import subsets as subsets
 from aecf_jax.evaluate._table import HEADLINE as HEADLINE
 from aecf_jax.evaluate._table import SubsetRow as SubsetRow
 from aecf_jax.evaluate._table import SubsetTable as SubsetTable

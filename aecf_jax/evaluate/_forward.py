@@ -37,7 +37,8 @@ class Programs:
     Attributes:
         traces: how many programs were compiled so far.
         full: (variables, features, present) -> `FusionOutput`.
-        subsets: (variables, features, present, seen (subsets, modality)) -> outputs (subsets, batch, classes).
+        subsets: (variables, features, present, seen (subsets, modality)) -> outputs (subsets, batch, classes) and
+            the weights' entropy (subsets, batch).
     """
 
     def __init__(self, config: AECFConfig) -> None:
@@ -48,14 +49,14 @@ class Programs:
             self.traces += 1
             return module.apply(variables, features, present)  # pyright: ignore[reportReturnType]
 
-        def subsets(variables: Mapping[str, Any], features: dict[str, Any], present: Array, seen: Array) -> Array:
+        def subsets(variables: Mapping[str, Any], features: dict[str, Any], present: Array, seen: Array) -> Any:
             self.traces += 1
             # Encoding is most of the work and the same for every subset: fusing hides again what is not seen.
             encoded = module.apply(variables, features, present, method="encode")
 
-            def output(one: Array) -> Array:
-                fused = module.apply(variables, encoded, present & one[None, :], method="fuse")
-                return fused.output  # pyright: ignore[reportReturnType, reportAttributeAccessIssue]
+            def output(one: Array) -> tuple[Array, Array]:
+                fused: Any = module.apply(variables, encoded, present & one[None, :], method="fuse")
+                return fused.output, fused.entropy
 
             return jax.lax.map(output, seen)
 

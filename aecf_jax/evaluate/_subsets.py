@@ -2,36 +2,18 @@
 
 import math
 from collections.abc import Callable, Collection
-from itertools import combinations
 
 import numpy as np
 
 from aecf_jax.data import Dataset
 from aecf_jax.errors import require
-from aecf_jax.evaluate._forward import BATCH_SIZE, Model, blocks, checked, programs
+from aecf_jax.evaluate._forward import BATCH_SIZE, Model
+from aecf_jax.evaluate._outputs import SubsetOutputs, subset_outputs
 from aecf_jax.evaluate._table import SubsetRow, SubsetTable
 from aecf_jax.metrics import evaluate_predictions
 
 MAX_SUBSETS = 4095
 """Most subsets that are evaluated: all of 12 modalities. Each modality more would double them."""
-
-_CHUNK = 16
-"""Subsets per call: enough to spread the cost of encoding, few enough to hold all their outputs in memory."""
-
-
-def subsets(modalities: tuple[str, ...], sizes: Collection[int] | None = None) -> list[tuple[str, ...]]:
-    """Returns every non-empty subset: singles first, the full set last, each in the order of the modalities.
-
-    Args:
-        modalities: their names.
-        sizes: how many modalities a subset may have, beside one and all; None: any number.
-
-    >>> subsets(("a", "b", "c"))
-    [('a',), ('b',), ('c',), ('a', 'b'), ('a', 'c'), ('b', 'c'), ('a', 'b', 'c')]
-    """
-    count = len(modalities)
-    wanted = range(1, count + 1) if sizes is None else sorted({1, count, *(set(sizes) & set(range(1, count + 1)))})
-    return [chosen for size in wanted for chosen in combinations(modalities, size)]
 
 
 def subset_count(modalities: int, sizes: Collection[int] | None = None) -> int:
@@ -77,38 +59,22 @@ def evaluate_subsets(
     require(count <= MAX_SUBSETS, "modalities", f"have at most {MAX_SUBSETS} subsets, to evaluate each",
             f"{len(names)} modalities, which have {count}", "Choose subset `sizes`.")  # fmt: skip
     require(dataset.label_kind != "none", "label", "be given to evaluate a model", "data without labels")
-    dataset = checked(model.config, dataset, batch_size)
-    chosen = subsets(names, sizes)
-    size = min(_CHUNK, len(chosen))
     rows: list[SubsetRow] = []
-    for start in range(0, len(chosen), size):
-        seen = np.zeros((size, len(names)), bool)
-        for index, subset in enumerate(chosen[start : start + size]):
-            seen[index] = [name in subset for name in names]
-        rows += _chunk_rows(model, dataset, chosen[start : start + size], seen, batch_size)
+    for chunk in subset_outputs(model, dataset, sizes=sizes, batch_size=batch_size):
+        rows += _chunk_rows(chunk, dataset.label, model.config.task_type)
         if on_progress is not None:
-            on_progress(len(rows), len(chosen))
+            on_progress(len(rows), count)
     kind = "embedding" if model.config.task_type == "embedding" else dataset.label_kind
     return SubsetTable(names, kind, _same_metrics(rows))
 
 
-def _chunk_rows(
-    model: Model, dataset: Dataset, chosen: list[tuple[str, ...]], seen: np.ndarray, batch_size: int
-) -> list[SubsetRow]:
+def _chunk_rows(chunk: SubsetOutputs, label: np.ndarray, task: str) -> list[SubsetRow]:
     """Returns the metrics of a few subsets, each on the rows that have all of it."""
-    forward = programs(model.config).subsets
-    parts = [
-        np.asarray(forward(model.variables, features, shown, seen))[:, :count]
-        for count, features, shown in blocks(dataset, dataset.present, batch_size)
-    ]
-    outputs = np.concatenate(parts, axis=1)
-    rows: list[SubsetRow] = []
-    for index, subset in enumerate(chosen):
-        counted = dataset.present[:, seen[index]].all(axis=1)
-        task = model.config.task_type
-        metrics = evaluate_predictions(outputs[index][counted], dataset.label[counted], task) if counted.any() else {}
-        rows.append(SubsetRow(subset, int(counted.sum()), metrics))
-    return rows
+    return [
+        SubsetRow(subset, int(counted.sum()),
+                  evaluate_predictions(output[counted], label[counted], task) if counted.any() else {})
+        for subset, output, counted in zip(chunk.subsets, chunk.output, chunk.counted, strict=True)
+    ]  # fmt: skip
 
 
 def _same_metrics(rows: list[SubsetRow]) -> tuple[SubsetRow, ...]:
