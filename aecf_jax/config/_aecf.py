@@ -14,6 +14,7 @@ from aecf_jax.errors import InputError, message, nearest, require, require_type
 TaskType = Literal["classification", "regression", "embedding"]
 MaskingStrategy = Literal["none", "random", "weighted_random", "entropy_min", "entropy_max"]
 MaskingRescue = Literal["empty", "every"]
+FusionType = Literal["aecf"]
 EncoderType = Literal["identity", "linear", "mlp"]
 
 
@@ -66,6 +67,8 @@ class AECFConfig:
     head_dropout: float = 0.1
     """Probability that dropout zeroes a hidden unit of the head, in training."""
 
+    fusion: FusionType = "aecf"
+    """How the embeddings become one prediction: aecf (gated)."""
     gate_hidden_dims: Sequence[int] = (64,)
     """Hidden widths of the gate."""
     gate_hidden_dim: int | None = None

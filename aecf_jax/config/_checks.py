@@ -27,7 +27,7 @@ _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",
     "mixed_precision", "curriculum_mask", "mask_gate_input", "pair_training", "entropy_reg",
 )  # fmt: skip
-_CHOICES = ("task_type", "encoder", "masking_strategy", "masking_rescue")
+_CHOICES = ("task_type", "encoder", "fusion", "masking_strategy", "masking_rescue")
 
 
 def frozen_sequence(name: str, value: Any) -> tuple[Any, ...] | None:

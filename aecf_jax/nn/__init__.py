@@ -8,6 +8,10 @@ from aecf_jax.nn._encoders import EncoderFactory as EncoderFactory
 from aecf_jax.nn._encoders import IdentityEncoder as IdentityEncoder
 from aecf_jax.nn._encoders import LinearEncoder as LinearEncoder
 from aecf_jax.nn._encoders import MLPEncoder as MLPEncoder
+from aecf_jax.nn._fusion import FUSIONS as FUSIONS
+from aecf_jax.nn._fusion import Fusion as Fusion
+from aecf_jax.nn._fusion import GatedFusion as GatedFusion
+from aecf_jax.nn._fusion import make_fusion as make_fusion
 from aecf_jax.nn._gate import AdaptiveGate as AdaptiveGate
 from aecf_jax.nn._gate import GateOutput as GateOutput
 from aecf_jax.nn._heads import ClassificationHead as ClassificationHead

@@ -10,10 +10,9 @@ from jaxtyping import Array, Bool, Float, Key
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.nn._encoders import EncoderFactory
-from aecf_jax.nn._gate import AdaptiveGate
-from aecf_jax.nn._heads import OutputHeadFactory
+from aecf_jax.nn._fusion import compute_dtype, make_fusion
 from aecf_jax.nn._inputs import check_features
-from aecf_jax.ops import gate_entropy, renormalized, unit_norm
+from aecf_jax.ops import unit_norm
 from aecf_jax.types import Features, FusionOutput
 
 
@@ -38,27 +37,12 @@ class AECF(nn.Module):
     def setup(self) -> None:
         """Names the parts."""
         config = self.config
-        dtype = jnp.bfloat16 if config.mixed_precision else jnp.float32
+        dtype = compute_dtype(config)
         self.encoders = {
             name: _make_encoder(config, name, width, dtype)
             for name, width in zip(config.modalities, config.widths, strict=True)
         }
-        if not config.gate_disabled:
-            self.gate = AdaptiveGate(
-                input_dim=len(config.modalities) * config.embed_width,
-                num_modalities=len(config.modalities),
-                hidden_dims=config.gate_hidden_dims,
-                use_softmax=config.gate_use_softmax,
-                learnable_temp=config.gate_learnable_temp,
-                init_temp=config.gate_init_temp,
-                min_temp=config.gate_min_temp,
-                dropout=config.gate_dropout,
-                dtype=dtype,
-            )
-        self.head = OutputHeadFactory.create_head(
-            config.task_type, config.embed_width, config.num_classes,
-            hidden_dims=config.head_hidden_dims, dropout=config.head_dropout, dtype=dtype,
-        )  # fmt: skip
+        self.fusion = make_fusion(config)
         widths = dict(zip(config.modalities, config.widths, strict=True))
         self.mean = self.variable("constants", "mean", lambda: {m: jnp.zeros(w) for m, w in widths.items()})
         self.scale = self.variable("constants", "scale", lambda: {m: jnp.ones(w) for m, w in widths.items()})
@@ -115,40 +99,57 @@ class AECF(nn.Module):
         encoded = self.encoders[name](x, train=train).astype(jnp.float32)
         return jnp.where(present, encoded, jnp.zeros_like(encoded))
 
+    def share(self, encoded: Float[Array, "batch modality embed"]) -> Any:
+        """Returns what every view of a batch has in common beyond its embeddings: see `Fusion.shared`.
+
+        Args:
+            encoded: embeddings of every modality, finite.
+        """
+        return self.fusion.shared(encoded)
+
+    def fuse_shared(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
+        """Returns the prediction from what `share` returned; the prior where nothing is present.
+
+        Args:
+            shared: what `share` returned.
+            present: True for the modalities to use; the others are hidden from the gate as well.
+            train: whether dropout acts.
+        """
+        result = self.fusion(shared, present, train=train)
+        return self._with_prior(result, jnp.any(present, axis=-1))
+
     def fuse(
         self, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
         train: bool = False,
     ) -> FusionOutput:  # fmt: skip
-        """Returns the prediction from embeddings; what `present` leaves out is hidden from the gate as well.
+        """Returns the prediction from embeddings: `fuse_shared(share(encoded), present)`.
 
         Args:
-            encoded: embeddings of every modality.
+            encoded: embeddings of every modality, finite.
             present: True for those to use.
             train: whether dropout acts.
         """
-        encoded = jnp.where(present[..., None], encoded, jnp.zeros_like(encoded))
-        if self.config.gate_disabled:
-            weights = renormalized(present.astype(jnp.float32))
-        else:
-            weights = self.gate(encoded.reshape(encoded.shape[0], -1), present, train=train).weights
-        return self.mix(encoded, weights, train=train)
+        return self.fuse_shared(self.share(encoded), present, train=train)
 
     def mix(
         self, encoded: Float[Array, "batch modality embed"], weights: Float[Array, "batch modality"], *,
         train: bool = False,
     ) -> FusionOutput:  # fmt: skip
-        """Returns the prediction from embeddings and given weights.
+        """Returns the prediction from embeddings and given weights, where the fusion is one that has a gate.
 
         Args:
             encoded: embeddings of every modality, finite.
             weights: summing to 1, or all 0 where nothing is present.
             train: whether dropout acts.
         """
-        fused = jnp.einsum("bm,bme->be", weights, encoded)
-        output = self.head(fused, train=train)
-        anything = jnp.any(weights > 0, axis=-1, keepdims=True)
-        output = jnp.where(anything, output, self.prior.value[None, :])
-        return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)
+        result = self.fusion.mix(encoded, weights, train=train)
+        return self._with_prior(result, jnp.any(weights > 0, axis=-1))
+
+    def _with_prior(self, result: FusionOutput, anything: Bool[Array, "batch"]) -> FusionOutput:
+        """The prediction, replaced by the prior where there is nothing to predict from."""
+        return result.replace(  # pyright: ignore[reportAttributeAccessIssue]
+            output=jnp.where(anything[:, None], result.output, self.prior.value[None, :])
+        )
 
 
 def init_variables(config: AECFConfig, *, key: Key[Array, ""]) -> dict[str, Any]:

@@ -67,9 +67,11 @@ def _schedule(config: AECFConfig, steps_per_epoch: int, peak: float) -> Callable
 
 def _groups(params: Any) -> Any:
     """Returns the name of every parameter's group."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: _GATE if getattr(path[0], "key", None) == _GATE else _OTHER, params
-    )
+
+    def group(path: Any, _: Array) -> str:
+        return _GATE if any(getattr(part, "key", None) == _GATE for part in path) else _OTHER
+
+    return jax.tree_util.tree_map_with_path(group, params)
 
 
 def _matrices(params: Any) -> Any:

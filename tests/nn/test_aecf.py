@@ -127,7 +127,7 @@ def test_fault_a_missing_modality_is_no_error_and_equals_one_marked_absent():
 def test_a_disabled_gate_weighs_what_is_present_equally():
     config = CONFIG.update(gate_disabled=True)
     variables = init_variables(config, key=jax.random.key(0))
-    assert "gate" not in variables["params"]
+    assert list(variables["params"]["fusion"]) == ["head"]
     weights = AECF(config).apply(variables, features(), PATTERNS).weights
     want = np.asarray(PATTERNS) / np.maximum(np.asarray(PATTERNS).sum(-1, keepdims=True), 1)
     # One float32 division.

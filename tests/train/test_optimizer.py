@@ -33,7 +33,7 @@ def _flat(tree) -> dict[str, np.ndarray]:
 def test_gate_has_its_own_rate_and_no_decay():
     config = small_config(warmup_epochs=0.0, learning_rate=1e-2, gate_learning_rate=3e-3, weight_decay=0.5)
     for path, update in _flat(_updates(config, 1e-3)).items():
-        if path.startswith("['gate']"):
+        if path.startswith("['fusion']['gate']"):
             expected = -3e-3
         elif update.ndim >= 2:
             expected = -1e-2 * (1 + 0.5)
