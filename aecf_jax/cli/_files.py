@@ -1,42 +1,13 @@
-"""Files that are there whole or not at all, and the folder of a run."""
+"""The folder of a run."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
-from aecf_jax.errors import InputError, message, require
+from aecf_jax import files
+from aecf_jax.errors import require
 
 CONFIG, DATA, METRICS, HISTORY = "config.json", "data.json", "metrics.json", "metrics.jsonl"
 """What a run's folder holds, beside checkpoints, logs and plots."""
-
-
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Writes a file so that a reader sees all of it or what was there before; a failed write leaves nothing behind.
-
-    Args:
-        path: the file; its folder must exist.
-        content: all of it.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file whole; numbers read back exactly, and what JSON cannot hold is an error.
-
-    Args:
-        path: the file; its folder must exist.
-        content: dictionaries, lists, numbers, strings.
-    """
-    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -45,13 +16,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: if the file is not there or damaged.
     """
-    require(path.is_file(), str(path), "exist", "no such file", "Is this the folder of a run?")
-    try:
-        loaded: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(message(str(path), "be readable JSON", str(error))) from error
-    require(isinstance(loaded, dict), str(path), "hold a dictionary", type(loaded).__name__)
-    return loaded
+    return files.read_json(path, hint="Is this the folder of a run?")
 
 
 def existing_run(run: Path) -> Path:

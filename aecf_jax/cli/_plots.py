@@ -7,10 +7,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from aecf_jax.cli._files import write_whole
 from aecf_jax.cli._tables import COLUMNS
 from aecf_jax.errors import import_extra
 from aecf_jax.evaluate import SubsetRow, SubsetTable
+from aecf_jax.files import write_whole
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6B6B6B"
 """Okabe and Ito's colours, which people with any common colour blindness tell apart."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aecf_jax.cli._files import existing_run, write_whole
+from aecf_jax.cli._files import existing_run
 from aecf_jax.cli._run import best_model, read_config, use_compile_cache
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console
@@ -16,6 +16,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.data import load_features
 from aecf_jax.errors import nearest, require
 from aecf_jax.evaluate import predict
+from aecf_jax.files import write_whole
 from aecf_jax.types import FusionOutput
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 import aecf_jax
-from aecf_jax.cli._files import CONFIG, DATA, HISTORY, METRICS, existing_run, free_folder, new_run, write_json
+from aecf_jax.cli._files import CONFIG, DATA, HISTORY, METRICS, existing_run, free_folder, new_run
 from aecf_jax.cli._history import curve_panels, epoch_of_step, read_history
 from aecf_jax.cli._plots import draw_curves, draw_robustness
 from aecf_jax.cli._run import (
@@ -29,6 +29,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.data import Splits, load_splits
 from aecf_jax.errors import import_extra, require
 from aecf_jax.evaluate import SubsetTable, evaluate_subsets
+from aecf_jax.files import write_json
 from aecf_jax.trainer import AECFTrainer
 
 _LOGGER_EXTRAS = {"tensorboard": ("tensorboardX", "cli"), "wandb": ("wandb", "wandb")}

@@ -11,8 +11,9 @@ import warnings
 import pytest
 
 from aecf_jax.cli._errors import exit_code
-from aecf_jax.cli._files import existing_run, free_folder, new_run, read_json, write_json, write_whole
+from aecf_jax.cli._files import existing_run, free_folder, new_run, read_json
 from aecf_jax.errors import InputError, MissingExtraError, NonFiniteLossError
+from aecf_jax.files import write_json, write_whole
 
 
 def raising(error):
