@@ -99,13 +99,14 @@ class AECF(nn.Module):
         encoded = self.encoders[name](x, train=train).astype(jnp.float32)
         return jnp.where(present, encoded, jnp.zeros_like(encoded))
 
-    def share(self, encoded: Float[Array, "batch modality embed"]) -> Any:
+    def share(self, encoded: Float[Array, "batch modality embed"], *, train: bool = False) -> Any:
         """Returns what every view of a batch has in common beyond its embeddings: see `Fusion.shared`.
 
         Args:
             encoded: embeddings of every modality, finite.
+            train: whether dropout acts.
         """
-        return self.fusion.shared(encoded)
+        return self.fusion.shared(encoded, prior=self.prior.value, train=train)
 
     def fuse_shared(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
         """Returns the prediction from what `share` returned; the prior where nothing is present.
@@ -129,7 +130,7 @@ class AECF(nn.Module):
             present: True for those to use.
             train: whether dropout acts.
         """
-        return self.fuse_shared(self.share(encoded), present, train=train)
+        return self.fuse_shared(self.share(encoded, train=train), present, train=train)
 
     def mix(
         self, encoded: Float[Array, "batch modality embed"], weights: Float[Array, "batch modality"], *,

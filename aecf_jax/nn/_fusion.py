@@ -22,8 +22,16 @@ from aecf_jax.types import FusionOutput
 class Fusion(Protocol):
     """What every fusion can do."""
 
-    def shared(self, encoded: Float[Array, "batch modality embed"]) -> Any:
-        """Returns what all subsets of the modalities have in common; any tree of arrays with a leading batch axis."""
+    def shared(
+        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False
+    ) -> Any:
+        """Returns what all subsets of the modalities have in common, as any tree of arrays.
+
+        Args:
+            encoded: embeddings of every modality, finite.
+            prior: what is predicted where nothing is present: log frequencies, log odds or means.
+            train: whether dropout acts.
+        """
         ...
 
     def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
@@ -63,8 +71,17 @@ class GatedFusion(nn.Module):
             hidden_dims=config.head_hidden_dims, dropout=config.head_dropout, dtype=dtype,
         )  # fmt: skip
 
-    def shared(self, encoded: Float[Array, "batch modality embed"]) -> Any:
-        """Returns the embeddings."""
+    def shared(
+        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False
+    ) -> Any:
+        """Returns the embeddings.
+
+        Args:
+            encoded: embeddings of every modality, finite.
+            prior: not used.
+            train: not used.
+        """
+        del prior, train
         return encoded
 
     def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
