@@ -22,3 +22,8 @@ from aecf_jax.nn._inputs import check_features as check_features
 from aecf_jax.nn._inputs import validate_feature_dict as validate_feature_dict
 from aecf_jax.nn._inputs import validate_tensor_input as validate_tensor_input
 from aecf_jax.nn._masker import CurriculumMasker as CurriculumMasker
+from aecf_jax.nn._torch_names import TORCH_TEMPERATURE as TORCH_TEMPERATURE
+from aecf_jax.nn._torch_names import leaf_at as leaf_at
+from aecf_jax.nn._torch_names import require_torch_model as require_torch_model
+from aecf_jax.nn._torch_names import torch_layout as torch_layout
+from aecf_jax.nn._torch_names import torch_names as torch_names
