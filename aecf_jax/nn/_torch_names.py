@@ -11,7 +11,7 @@ from aecf_jax.errors import require
 TORCH_TEMPERATURE = "model.gate.temperature"
 """The buffer that a gate has in place of `log_temperature` where its temperature is not trained."""
 
-_FUSION: tuple[str, ...] = ()  # Where in the parameters gate and head are.
+_FUSION = ("fusion",)  # Where in the parameters gate and head are.
 _LAYERS_PER_HIDDEN = 3  # PyTorch's sequence counts Linear, ReLU and Dropout.
 
 
@@ -53,6 +53,7 @@ def require_torch_model(config: AECFConfig) -> None:
     widths = set(config.widths)
     head, torch_head = config.head_hidden_dims, _torch_head_hidden(config)
     rules = (
+        ("fusion", config.fusion == "aecf", "be aecf", config.fusion),
         ("encoder", config.encoder == "identity", "be identity", config.encoder),
         ("input_dims", widths == {config.embed_width}, f"be {config.embed_width} for every modality, as the embedding",
          list(config.widths)),
