@@ -9,6 +9,7 @@ from aecf_jax.metrics._average_precision import average_precision as average_pre
 from aecf_jax.metrics._average_precision import average_precision_on_host as average_precision_on_host
 from aecf_jax.metrics._bins import BinSums as BinSums
 from aecf_jax.metrics._classes import ClassSums as ClassSums
+from aecf_jax.metrics._evaluate import evaluate_many as evaluate_many
 from aecf_jax.metrics._evaluate import evaluate_predictions as evaluate_predictions
 from aecf_jax.metrics._facade import AECFMetrics as AECFMetrics
 from aecf_jax.metrics._labels import LabelSums as LabelSums

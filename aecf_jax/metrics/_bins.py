@@ -13,13 +13,13 @@ class BinSums:
     """Counts and summed probabilities in equal-width bins ((b - 1) / bins, b / bins], the first with 0 too.
 
     Attributes:
-        count: predictions in each bin, `(classes, bins)`.
+        count: predictions in each bin, `(..., classes, bins)`.
         hits: those that came true.
         confidence: their summed probabilities.
     """
 
-    count: Int[AnyArray, "classes bins"]
-    hits: Int[AnyArray, "classes bins"]
+    count: Int[AnyArray, "*many classes bins"]
+    hits: Int[AnyArray, "*many classes bins"]
     confidence: Sum
 
     @classmethod
@@ -58,22 +58,22 @@ class BinSums:
             count=count(chosen), hits=count(chosen & hits[:, :, None]), confidence=sum_of_fractions(probs, chosen)
         )
 
-    def calibration_error(self) -> Float[np.ndarray, "classes"]:
+    def calibration_error(self) -> Float[np.ndarray, "*many classes"]:
         """Returns the expected calibration error of each class, sum_b (n_b / n) |confidence_b - frequency_b|.
 
         Source: Guo et al. 2017, eq. 3.
         """
         return ratio(self._gaps().sum(-1), np.asarray(self.count).sum(-1))
 
-    def largest_gap(self) -> float:
+    def largest_gap(self) -> Float[np.ndarray, "*many"]:
         """Returns the maximum calibration error: the largest |confidence_b - frequency_b| over classes and bins.
 
         Source: Guo et al. 2017, eq. 4.
         """
-        gaps = ratio(self._gaps(), self.count)
-        filled = gaps[np.asarray(self.count) > 0]
-        return float(filled.max()) if filled.size else float("nan")
+        filled = np.asarray(self.count) > 0
+        gaps = np.where(filled, ratio(self._gaps(), self.count), -np.inf).max((-2, -1))
+        return np.where(filled.any((-2, -1)), gaps, np.nan)
 
-    def _gaps(self) -> Float[np.ndarray, "classes bins"]:
+    def _gaps(self) -> Float[np.ndarray, "*many classes bins"]:
         """Returns |summed probability - hits| of each bin, in float64."""
         return np.abs(self.confidence.value - np.asarray(self.hits, np.float64))

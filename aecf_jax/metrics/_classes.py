@@ -39,12 +39,12 @@ class ClassSums:
     0.6667
     """
 
-    rows: Int[AnyArray, ""]
-    correct: Int[AnyArray, ""]
-    correct_top5: Int[AnyArray, ""]
-    hits: Int[AnyArray, "classes"]
-    predicted: Int[AnyArray, "classes"]
-    actual: Int[AnyArray, "classes"]
+    rows: Int[AnyArray, "*many"]
+    correct: Int[AnyArray, "*many"]
+    correct_top5: Int[AnyArray, "*many"]
+    hits: Int[AnyArray, "*many classes"]
+    predicted: Int[AnyArray, "*many classes"]
+    actual: Int[AnyArray, "*many classes"]
     nll: Sum
     brier: Sum
     confidence: Sum
@@ -111,20 +111,27 @@ class ClassSums:
     def compute(self) -> dict[str, float]:
         """Returns the metrics, in float64 on the host; NaN where no row was counted.
 
+        Keys: those of `each`.
+        """
+        return {name: float(value) for name, value in self.each().items()}
+
+    def each(self) -> dict[str, Float[np.ndarray, "..."]]:
+        """Returns the metrics of every one of several sums, which are what leading axes hold.
+
         Keys: `accuracy`, `top5_accuracy` (accuracy, if there are fewer than five classes), `confidence` (mean largest
         probability), `precision`, `recall`, `f1_macro`, `f1_micro`, `nll` (nats), `brier` (sum over classes, in
         [0, 2]), `ece` and `mce` (of the largest probability), `classwise_ece` (mean over classes).
         """
         return {
-            "accuracy": float(ratio(self.correct, self.rows)),
-            "top5_accuracy": float(ratio(self.correct_top5, self.rows)),
-            "confidence": float(ratio(self.confidence.value, self.rows)),
+            "accuracy": ratio(self.correct, self.rows),
+            "top5_accuracy": ratio(self.correct_top5, self.rows),
+            "confidence": ratio(self.confidence.value, self.rows),
             **prediction_scores(self.hits, self.predicted, self.actual),
-            "nll": float(ratio(self.nll.value, self.rows)),
-            "brier": float(ratio(self.brier.value, self.rows)),
-            "ece": float(self.top.calibration_error()[0]),
+            "nll": ratio(self.nll.value, self.rows),
+            "brier": ratio(self.brier.value, self.rows),
+            "ece": self.top.calibration_error()[..., 0],
             "mce": self.top.largest_gap(),
-            "classwise_ece": float(np.mean(self.classwise.calibration_error())),
+            "classwise_ece": np.mean(self.classwise.calibration_error(), axis=-1),
         }
 
 

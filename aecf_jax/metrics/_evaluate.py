@@ -1,17 +1,24 @@
 """Every metric of a data set from all of its predictions: exact, on the host, the same to the last digit every time."""
 
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from aecf_jax.config import TaskType
 from aecf_jax.errors import nearest, require
 from aecf_jax.metrics import _embeddings, _host
 from aecf_jax.metrics._average_precision import average_precision_on_host
+from aecf_jax.metrics._groups import Groups
 from aecf_jax.metrics._sums import AnyArray
 
 _TASKS = get_args(TaskType)
+
+_BLOCK = 2**18
+"""Numbers of several predictions that are evaluated together: 2 MB in float64."""
+
+_Metrics = dict[str, Float[np.ndarray, "many"]]
 
 
 def evaluate_predictions(
@@ -54,14 +61,46 @@ def evaluate_predictions(
     >>> found["accuracy"], round(found["nll"], 4)
     (0.75, 0.9937)
     """
-    require(task_type in _TASKS, "task_type", f"be one of {', '.join(_TASKS)}", task_type, nearest(task_type, _TASKS))
-    require(n_bins > 0, "n_bins", "be positive", n_bins)
-    output, targets = np.asarray(output), np.asarray(targets)
-    task = {"classification": _classification, "regression": _regression, "embedding": _embedding}[task_type]
-    found = task(output, targets, n_bins)
+    each = evaluate_many(np.asarray(output)[None], targets, task_type, n_bins=n_bins)
+    found = {name: float(value[0]) for name, value in each.items()}
     if weights is None:
         return found
     return found | modality_metrics(np.asarray(weights), entropy, present)
+
+
+def evaluate_many(
+    outputs: Shaped[AnyArray, "many batch ..."],
+    targets: Shaped[AnyArray, "batch ..."],
+    task_type: str,
+    *,
+    counted: Bool[np.ndarray, "many batch"] | None = None,
+    n_bins: int = 15,
+) -> dict[str, Float[np.ndarray, "many"]]:
+    """Returns the metrics of several predictions of the same rows, as `evaluate_predictions` does of one.
+
+    What one prediction is worth does not depend, to the last digit, on what others it is evaluated with.
+
+    Args:
+        outputs: logits, values or embeddings, `(many, rows, classes)`.
+        targets: as for `evaluate_predictions`.
+        task_type: classification, regression or embedding.
+        counted: which rows count for which prediction; None: all. A prediction without rows has NaN for metrics.
+        n_bins: number of equal-width reliability bins.
+
+    Raises:
+        InputError: if shapes, the type of the targets or their values do not fit the output and the task.
+
+    >>> import numpy as np
+    >>> found = evaluate_many(np.stack([np.eye(3), -np.eye(3)]), np.array([0, 1, 2]), "classification")
+    >>> found["accuracy"].tolist()
+    [1.0, 0.0]
+    """
+    require(task_type in _TASKS, "task_type", f"be one of {', '.join(_TASKS)}", task_type, nearest(task_type, _TASKS))
+    require(n_bins > 0, "n_bins", "be positive", n_bins)
+    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    task = {"classification": _classification, "regression": _regression, "embedding": _embedding}[task_type]
+    counted = np.ones(outputs.shape[:2], bool) if counted is None else counted
+    return task(outputs, targets, counted, n_bins)
 
 
 def modality_metrics(
@@ -125,47 +164,81 @@ def as_labels(targets: Shaped[np.ndarray, "batch classes"], shape: tuple[int, ..
     return truth
 
 
-def _classification(output: np.ndarray, targets: np.ndarray, bins: int) -> dict[str, float]:
+def _classification(outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, bins: int) -> _Metrics:
     """Returns the metrics of classes or labels."""
-    require(output.ndim == 2, "output", "have the shape (rows, classes)", output.shape)
-    logits = as_float64(output)
+    require(outputs.ndim == 3, "output", "have the shape (rows, classes)", outputs.shape[1:])
     if targets.ndim == 1:
-        _check_rows(output, targets)
-        return _host.host_classes(logits, as_classes(targets, logits.shape[1]), bins).compute()
-    truth = as_labels(targets, logits.shape)
+        _check_rows(outputs, targets)
+        index = as_classes(targets, outputs.shape[2])
+        return _blockwise(outputs, index, counted, lambda x, y, groups: _host.host_classes(x, y, groups, bins).each())
+    truth = as_labels(targets, outputs.shape[1:])
+    ranking = _ranking(outputs, truth, counted)
+    return ranking | _blockwise(
+        outputs, truth, counted, lambda x, y, groups: _host.host_labels(x, y, groups, bins).each()
+    )
+
+
+def _blockwise(
+    outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, measure: Callable[..., _Metrics]
+) -> _Metrics:
+    """Returns the metrics of all predictions, from as many at a time as fit the processor's cache."""
+    size = max(1, _BLOCK // max(1, outputs[0].size))
+    parts: list[_Metrics] = []
+    for start in range(0, len(outputs), size):
+        chosen, some = counted[start : start + size], outputs[start : start + size]
+        row = np.nonzero(chosen)[1]
+        logits = some.reshape(-1, some.shape[2]) if len(row) == chosen.size else some[chosen]
+        if logits.dtype.name not in ("float32", "float64"):
+            logits = as_float64(logits)
+        parts.append(measure(logits, targets[row], Groups.of(chosen.sum(axis=1))))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _ranking(outputs: np.ndarray, truth: np.ndarray, counted: np.ndarray) -> _Metrics:
+    """Returns the mean average precision of labels, by label and of all scores as one ranking."""
     # Scores as they came, since sorting float32 costs half; bfloat16 has no fast sort.
-    scores = output if output.dtype.name in ("float32", "float64") else logits
-    each = average_precision_on_host(scores, truth)
-    occurs = truth.any(axis=0)
-    ranking = {
-        "map": float(np.mean(each[occurs])) if occurs.any() else float("nan"),
-        "map_micro": float(average_precision_on_host(scores.reshape(-1, 1), truth.reshape(-1, 1))[0]),
-    }
-    return ranking | _host.host_labels(logits, truth, bins).compute()
+    scores = outputs if outputs.dtype.name in ("float32", "float64") else as_float64(outputs)
+    found = np.full((2, len(outputs)), np.nan)
+    for index, rows in enumerate(counted):
+        score, holds = scores[index][rows], truth[rows]
+        each, occurs = average_precision_on_host(score, holds), holds.any(axis=0)
+        found[0, index] = np.mean(each[occurs]) if occurs.any() else np.nan
+        found[1, index] = average_precision_on_host(score.reshape(-1, 1), holds.reshape(-1, 1))[0]
+    return {"map": found[0], "map_micro": found[1]}
 
 
-def _regression(output: np.ndarray, targets: np.ndarray, bins: int) -> dict[str, float]:
+def _regression(outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, bins: int) -> _Metrics:
     """Returns the metrics of values; a single target may do without its axis."""
     del bins
-    predictions, values = (as_float64(x[:, None] if x.ndim == 1 else x) for x in (output, targets))
-    rule = f"have the shape of the predictions, {predictions.shape}"
-    require(values.ndim == 2 and values.shape == predictions.shape, "targets", rule, targets.shape)
-    return _host.host_value_metrics(predictions, values)
+    outputs, targets = (as_float64(x[..., None] if x.ndim == n else x) for x, n in ((outputs, 2), (targets, 1)))
+    rule = f"have the shape of the predictions, {outputs.shape[1:]}"
+    require(targets.ndim == 2 and targets.shape == outputs.shape[1:], "targets", rule, targets.shape)
+    return _one_by_one(outputs, targets, counted, _host.host_value_metrics)
 
 
-def _embedding(output: np.ndarray, targets: np.ndarray, bins: int) -> dict[str, float]:
+def _embedding(outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, bins: int) -> _Metrics:
     """Returns the metrics of embeddings, against target embeddings or classes."""
     del bins
-    require(output.ndim == 2, "output", "have the shape (rows, embed)", output.shape)
+    require(outputs.ndim == 3, "output", "have the shape (rows, embed)", outputs.shape[1:])
+    outputs = as_float64(outputs)
     if targets.ndim == 1:
-        _check_rows(output, targets)
+        _check_rows(outputs, targets)
         require(np.issubdtype(targets.dtype, np.integer), "targets", "be integers, if one a row", targets.dtype)
-        return _embeddings.group_metrics(as_float64(output), targets.astype(np.int64))
-    rule = f"be integer classes (rows,) or have the shape of the output, {output.shape}"
-    require(targets.shape == output.shape, "targets", rule, targets.shape)
-    return _embeddings.pair_metrics(as_float64(output), as_float64(targets))
+        return _one_by_one(outputs, targets.astype(np.int64), counted, _embeddings.group_metrics)
+    rule = f"be integer classes (rows,) or have the shape of the output, {outputs.shape[1:]}"
+    require(targets.shape == outputs.shape[1:], "targets", rule, targets.shape)
+    return _one_by_one(outputs, as_float64(targets), counted, _embeddings.pair_metrics)
 
 
-def _check_rows(output: np.ndarray, targets: np.ndarray) -> None:
+def _one_by_one(
+    outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, measure: Callable[..., dict[str, float]]
+) -> _Metrics:
+    """Returns the metrics of all predictions, from one at a time."""
+    found = [measure(output[rows], targets[rows]) for output, rows in zip(outputs, counted, strict=True)]
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
+
+
+def _check_rows(outputs: np.ndarray, targets: np.ndarray) -> None:
     """Raises unless there is one target a row."""
-    require(len(output) == len(targets), "targets", f"have {len(output)} rows, as the output has", len(targets))
+    rows = outputs.shape[1]
+    require(rows == len(targets), "targets", f"have {rows} rows, as the output has", len(targets))

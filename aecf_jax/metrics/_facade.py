@@ -101,4 +101,4 @@ class AECFMetrics:
             bins = _host.host_bins(values.max(axis=1, keepdims=True), right[:, None], edges)
         else:
             bins = _host.host_bins(values, as_labels(targets, values.shape), edges)
-        return {"ece": float(np.mean(bins.calibration_error())), "mce": bins.largest_gap()}
+        return {"ece": float(np.mean(bins.calibration_error())), "mce": float(bins.largest_gap())}

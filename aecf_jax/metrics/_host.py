@@ -1,10 +1,12 @@
 """The same sums and counts as on the device, from all predictions at once, in float64 NumPy."""
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from aecf_jax.metrics._bins import BinSums
 from aecf_jax.metrics._classes import ClassSums
+from aecf_jax.metrics._groups import Groups
 from aecf_jax.metrics._labels import LabelSums
 from aecf_jax.metrics._sums import Sum
 from aecf_jax.metrics._values import value_metrics
@@ -39,6 +41,22 @@ def bin_edges(bins: int, dtype: np.dtype | type = np.float64) -> Float[np.ndarra
     return (np.arange(1, bins) / bins).astype(dtype).astype(np.float64)
 
 
+def bin_index(values: Float[np.ndarray, "some"], edges: Float[np.ndarray, "edges"]) -> Int[np.ndarray, "some"]:
+    """Returns the bin of each number in [0, 1]: `np.searchsorted(edges, values)`, in a fifth of the time.
+
+    Args:
+        values: numbers, none of them NaN.
+        edges: what `bin_edges` returned.
+    """
+    bins = len(edges) + 1
+    # Rounding puts the product at most one bin beside the right one.
+    guess = np.minimum((values * bins).astype(np.int64), bins - 1)
+    around = np.concatenate([[-np.inf], edges, [np.inf]])
+    guess -= values <= around[guess]
+    guess += values > around[guess + 1]
+    return guess
+
+
 def host_bins(
     probs: Float[np.ndarray, "batch classes"],
     hits: Bool[np.ndarray, "batch classes"],
@@ -49,99 +67,111 @@ def host_bins(
     Args:
         probs: predicted probabilities.
         hits: whether what was predicted came true.
-        edges: inner edges of the bins.
+        edges: inner edges of the bins, from `bin_edges`.
     """
-    classes, bins = probs.shape[1], len(edges) + 1
-    first = edges[0] if bins > 1 else np.inf
+    sums = _bins(np.ascontiguousarray(probs.T), hits.T, edges, Groups.of(np.array([len(probs)])))
+    return jax.tree.map(lambda leaf: leaf[0], sums)
+
+
+def _bins(probs: np.ndarray, hits: np.ndarray, edges: np.ndarray, groups: Groups) -> BinSums:
+    """Returns the bins of each group, (groups, classes, bins), from arrays (classes, rows)."""
+    classes, bins = len(probs), len(edges) + 1
     # Most probabilities of many classes are small: only what lies above the first bin is searched for its own.
-    above = probs > first
-    row, column = np.nonzero(above)
-    cell = column * bins + np.searchsorted(edges, probs[row, column], side="left")
+    # A NaN is above no edge: it falls in the first bin, whose sum shows it.
+    above = np.flatnonzero(probs > (edges[0] if bins > 1 else np.inf))
+    column, row = np.divmod(above, probs.shape[1])
+    value = probs.reshape(-1)[above]
+    cell = (groups.number[row] * classes + column) * bins + bin_index(value, edges)
 
-    def table(weights: np.ndarray | None, in_first: np.ndarray) -> np.ndarray:
+    def table(cells: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        found = np.bincount(cells, weights, minlength=len(groups.size) * classes * bins)
         # bincount of nothing is of integers, weights or not.
-        out = np.bincount(cell, weights, minlength=classes * bins).astype(in_first.dtype).reshape(classes, bins)
-        out[:, 0] += in_first
-        return out
+        return found.astype(np.int64 if weights is None else np.float64, copy=False).reshape(-1, classes, bins)
 
-    confidence = table(probs[row, column], np.where(above, 0.0, probs).sum(axis=0))
-    return BinSums(
-        count=table(None, (~above).sum(axis=0)),
-        hits=table(hits[row, column].astype(np.float64), (hits & ~above).sum(axis=0)),
-        confidence=Sum(high=confidence, low=np.zeros_like(confidence)),
-    )
-
-
-def host_softmax(logits: Float[np.ndarray, "batch classes"]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the log-probabilities and the probabilities of exclusive classes, in float64."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_probs, np.exp(log_probs)
+    count, confidence = table(cell), table(cell, value)
+    right = table(np.compress(hits.reshape(-1)[above], cell))
+    low = probs.copy()
+    low.reshape(-1)[above] = 0.0
+    count[..., 0] = groups.size[:, None] - count.sum(-1)
+    right[..., 0] = groups.count(hits) - right.sum(-1)
+    confidence[..., 0] = groups.sum(low).value
+    return BinSums(count=count, hits=right, confidence=Sum(high=confidence, low=np.zeros_like(confidence)))
 
 
 @_quiet
-def host_classes(logits: Float[np.ndarray, "batch classes"], targets: Int[np.ndarray, "batch"], bins: int) -> ClassSums:
-    """Returns the sums of exclusive classes.
+def host_classes(
+    logits: Float[np.ndarray, "rows classes"], targets: Int[np.ndarray, "rows"], groups: Groups, bins: int
+) -> ClassSums:
+    """Returns the sums of exclusive classes, of each group of rows.
 
     Args:
-        logits: unnormalized log-probabilities, in float64.
+        logits: unnormalized log-probabilities.
         targets: index of the true class, in range.
+        groups: which rows belong together.
         bins: number of equal-width reliability bins.
     """
     rows, classes = logits.shape
-    log_probs, probs = host_softmax(logits)
-    own = (np.arange(rows), targets)
-    truth = np.zeros(logits.shape, dtype=bool)
-    truth[own] = True
-    value = logits[own][:, None]
-    earlier = np.arange(classes)[None, :] < targets[:, None]
-    rank = ((logits > value) | ((logits == value) & earlier)).sum(axis=1)
-    rank = np.where(np.isnan(logits).any(axis=1), classes + _TOP, rank)
-    right, top = rank == 0, probs.max(axis=1)
+    row = np.arange(rows)
+    # Classes first: every pass runs along memory.
+    x = np.ascontiguousarray(logits.T, np.float64)
+    own, largest = x[targets, row], x.max(axis=0)
+    earlier = np.arange(classes)[:, None] < targets[None, :]
+    rank = np.sum((x > own) | ((x == own) & earlier), axis=0)
+    rank = np.where(np.isnan(largest), classes + _TOP, rank)
+    right, guess = rank == 0, targets.copy()
+    guess[~right] = logits[~right].argmax(axis=1)
+    x -= largest
+    np.exp(x, out=x)
+    total = x.sum(axis=0)
+    nll = np.log(total) - (own - largest)
+    x /= total
+    probs, top, truth = x, x.max(axis=0), np.arange(classes)[:, None] == targets[None, :]
     edges = bin_edges(bins)
     return ClassSums(
-        rows=np.asarray(rows),
-        correct=np.asarray(right.sum()),
-        correct_top5=np.asarray((rank < (_TOP if classes >= _TOP else 1)).sum()),
-        hits=np.bincount(targets[right], minlength=classes),
-        predicted=np.bincount(logits.argmax(axis=1), minlength=classes),
-        actual=np.bincount(targets, minlength=classes),
-        nll=host_sum(-log_probs[own]),
-        brier=host_sum(np.square(probs - truth), axis=None),
-        confidence=host_sum(top),
-        top=host_bins(top[:, None], right[:, None], edges),
-        classwise=host_bins(probs, truth, edges),
+        rows=groups.size,
+        correct=groups.count(right),
+        correct_top5=groups.count(rank < (_TOP if classes >= _TOP else 1)),
+        hits=groups.table(np.where(right, targets, classes), classes + 1)[:, :classes],
+        predicted=groups.table(guess, classes),
+        actual=groups.table(targets, classes),
+        nll=groups.sum(nll),
+        brier=groups.sum(np.square(probs - truth).sum(axis=0)),
+        confidence=groups.sum(top),
+        top=_bins(top[None, :], right[None, :], edges, groups),
+        classwise=_bins(probs, truth, edges, groups),
     )
 
 
 @_quiet
 def host_labels(
-    logits: Float[np.ndarray, "batch classes"], truth: Bool[np.ndarray, "batch classes"], bins: int
+    logits: Float[np.ndarray, "rows classes"], truth: Bool[np.ndarray, "rows classes"], groups: Groups, bins: int
 ) -> LabelSums:
-    """Returns the sums of independent labels.
+    """Returns the sums of independent labels, of each group of rows.
 
     Args:
-        logits: log-odds, in float64.
+        logits: log-odds.
         truth: True where the label holds.
+        groups: which rows belong together.
         bins: number of equal-width reliability bins.
     """
-    sound = ~np.isnan(logits)
-    guess = np.where(sound, logits > 0, ~truth)
+    x, holds = np.ascontiguousarray(logits.T, np.float64), np.ascontiguousarray(truth.T)
+    sound = ~np.isnan(x)
+    guess = np.where(sound, x > 0, ~holds)
     # -log sigmoid(x) = log(1 + exp(-x)), of the log-odds of what is true.
-    cost = np.logaddexp(0.0, np.where(truth, -logits, logits))
-    probs = 1.0 / (1.0 + np.exp(-logits))
-    best, whole = logits.argmax(axis=1), sound.all(axis=1)
+    cost = np.logaddexp(0.0, np.where(holds, -x, x))
+    probs = 1.0 / (1.0 + np.exp(-x))
+    best, whole = logits.argmax(axis=1), sound.all(axis=0)
     return LabelSums(
-        rows=np.asarray(len(logits)),
-        exact=np.asarray((guess == truth).all(axis=1).sum()),
-        first=np.asarray((whole & (best == truth.argmax(axis=1))).sum()),
-        top=np.asarray((whole & truth[np.arange(len(logits)), best]).sum()),
-        hits=(guess & truth).sum(axis=0),
-        predicted=guess.sum(axis=0),
-        actual=truth.sum(axis=0),
-        nll=host_sum(cost, axis=None),
-        brier=host_sum(np.square(probs - truth), axis=None),
-        bins=host_bins(probs, truth, bin_edges(bins)),
+        rows=groups.size,
+        exact=groups.count((guess == holds).all(axis=0)),
+        first=groups.count(whole & (best == truth.argmax(axis=1))),
+        top=groups.count(whole & truth[np.arange(len(logits)), best]),
+        hits=groups.count(guess & holds),
+        predicted=groups.count(guess),
+        actual=groups.count(holds),
+        nll=groups.sum(cost.sum(axis=0)),
+        brier=groups.sum(np.square(probs - holds).sum(axis=0)),
+        bins=_bins(probs, holds, bin_edges(bins), groups),
     )
 
 

@@ -37,13 +37,13 @@ class LabelSums:
     0.25
     """
 
-    rows: Int[AnyArray, ""]
-    exact: Int[AnyArray, ""]
-    first: Int[AnyArray, ""]
-    top: Int[AnyArray, ""]
-    hits: Int[AnyArray, "classes"]
-    predicted: Int[AnyArray, "classes"]
-    actual: Int[AnyArray, "classes"]
+    rows: Int[AnyArray, "*many"]
+    exact: Int[AnyArray, "*many"]
+    first: Int[AnyArray, "*many"]
+    top: Int[AnyArray, "*many"]
+    hits: Int[AnyArray, "*many classes"]
+    predicted: Int[AnyArray, "*many classes"]
+    actual: Int[AnyArray, "*many classes"]
     nll: Sum
     brier: Sum
     bins: BinSums
@@ -111,6 +111,13 @@ class LabelSums:
     def compute(self) -> dict[str, float]:
         """Returns the metrics, in float64 on the host; NaN where no row was counted.
 
+        Keys: those of `each`.
+        """
+        return {name: float(value) for name, value in self.each().items()}
+
+    def each(self) -> dict[str, Float[np.ndarray, "..."]]:
+        """Returns the metrics of every one of several sums, which are what leading axes hold.
+
         Keys: `exact_match` (share of rows with every label right), `hamming_loss` (share of wrong labels), `accuracy`
         (share of rows whose largest logit is at the first label that holds), `top1_accuracy` (at any label that
         holds), `precision`, `recall`, `f1_macro`, `f1_micro`, `nll` (nats a label), `brier` (a label), `ece` (mean over
@@ -118,17 +125,17 @@ class LabelSums:
 
         Source: the PyTorch generation's `AECFMetrics` for the first three, `precision` and `recall`.
         """
-        cells = float(self.rows) * self.actual.shape[0]
+        cells = np.asarray(self.rows, np.float64) * self.actual.shape[-1]
         hits, predicted, actual = (np.asarray(x, np.float64) for x in (self.hits, self.predicted, self.actual))
-        wrong = np.sum(predicted + actual - 2 * hits)
+        wrong = np.sum(predicted + actual - 2 * hits, axis=-1)
         return {
-            "exact_match": float(ratio(self.exact, self.rows)),
-            "hamming_loss": float(ratio(wrong, cells)),
-            "accuracy": float(ratio(self.first, self.rows)),
-            "top1_accuracy": float(ratio(self.top, self.rows)),
+            "exact_match": ratio(self.exact, self.rows),
+            "hamming_loss": ratio(wrong, cells),
+            "accuracy": ratio(self.first, self.rows),
+            "top1_accuracy": ratio(self.top, self.rows),
             **prediction_scores(self.hits, self.predicted, self.actual),
-            "nll": float(ratio(self.nll.value, cells)),
-            "brier": float(ratio(self.brier.value, cells)),
-            "ece": float(np.mean(self.bins.calibration_error())),
+            "nll": ratio(self.nll.value, cells),
+            "brier": ratio(self.brier.value, cells),
+            "ece": np.mean(self.bins.calibration_error(), axis=-1),
             "mce": self.bins.largest_gap(),
         }
