@@ -9,7 +9,9 @@ from aecf_jax.config import DataConfig as DataConfig
 from aecf_jax.config import create_default_config as create_default_config
 from aecf_jax.config import validate_config_compatibility as validate_config_compatibility
 from aecf_jax.data import Dataset as Dataset
+from aecf_jax.data import DropTable as DropTable
 from aecf_jax.data import load_splits as load_splits
+from aecf_jax.data import make_drops as make_drops
 from aecf_jax.evaluate import evaluate_subsets as evaluate_subsets
 from aecf_jax.losses import AECFLoss as AECFLoss
 from aecf_jax.metrics import AECFMetrics as AECFMetrics
