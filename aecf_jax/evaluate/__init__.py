@@ -2,6 +2,9 @@
 
 from aecf_jax.evaluate._forward import compiled_programs as compiled_programs
 from aecf_jax.evaluate._forward import predict as predict
+from aecf_jax.evaluate._lattice import Monotonicity as Monotonicity
+from aecf_jax.evaluate._lattice import PairRates as PairRates
+from aecf_jax.evaluate._lattice import monotonicity as monotonicity
 from aecf_jax.evaluate._outputs import SubsetOutputs as SubsetOutputs
 from aecf_jax.evaluate._outputs import subset_outputs as subset_outputs
 from aecf_jax.evaluate._outputs import subsets as subsets

@@ -1,5 +1,6 @@
 """How sure a figure is: bootstrap, permutation and binomial statistics, in float64 NumPy, seeded and pure."""
 
+from aecf_jax.stats._bootstrap import DRAWS as DRAWS
 from aecf_jax.stats._bootstrap import Estimate as Estimate
 from aecf_jax.stats._bootstrap import paired_bootstrap as paired_bootstrap
 from aecf_jax.stats._bootstrap import percentile_interval as percentile_interval
