@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,29 @@ def write_whole(path: Path, content: bytes | str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path, *, replace: bool = False) -> Generator[Path]:
+    """Yields a new folder that becomes `path` when the block ends without an error, and is deleted when it does not.
+
+    Args:
+        path: the folder; the one it stands in must exist.
+        replace: whether to take the place of a folder that is there, which is kept until the new one is whole.
+    """
+    path = path.resolve()
+    part, old = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("part", "old"))
+    part.mkdir()
+    try:
+        yield part
+        if replace and path.exists():
+            path.rename(old)
+        part.rename(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import tyro
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import arg, subcommand
 
 from aecf_jax.cli._settings import DEFAULT_LOGGER, FROM_DATA, Defaults
+from aecf_jax.cli._verbs import VERBS
 from aecf_jax.config import AECFConfig, DataConfig
 
 _DESCRIPTION = "Adaptive, entropy-gated fusion of modalities that may be missing. --version prints the version."
-_RUN = arg(metavar="RUN", help="Folder of the run.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,54 +44,6 @@ class TrainOnly:
     """Keep compiled programs in the user's cache folder, so that the next start is faster."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Print a run's metrics for every subset of the modalities, from its best checkpoint."""
-
-    run: Positional[Annotated[Path, _RUN]]
-    data: str | None = None
-    """Other data to evaluate on: a named source, a file or a folder; None: the run's."""
-    root: str | None = None
-    """Folder of a named source's files; None: the run's."""
-    part: Literal["test", "validation", "train", "all"] | None = None
-    """Which part of the data; None: test, or all rows of a file or folder that --data names."""
-    json: bool = False
-    """Print JSON with all digits, instead of the table."""
-    compile_cache: bool = True
-    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predict:
-    """Write a run's predictions for new rows, from its best checkpoint."""
-
-    run: Positional[Annotated[Path, _RUN]]
-    data: Path
-    """Rows to predict: a .npz or .safetensors file, or a folder of .npy files; labels are not needed."""
-    out: Path
-    """File to write: .csv, .npz or .jsonl."""
-    nan_as_missing: bool = False
-    """Treat a modality as missing in rows where it has NaN, or in all if the file lacks it, instead of refusing."""
-    force: bool = False
-    """Replace the output file if it exists."""
-    compile_cache: bool = True
-    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Info:
-    """Print what a run is, and how far it came."""
-
-    run: Positional[Annotated[Path, _RUN]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """List the named sources of data."""
-
-    action: Positional[Annotated[Literal["list"], arg(help="What to do.")]]
-
-
 def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
     """Returns the verb that the arguments name, with its flags as attributes.
 
@@ -102,9 +54,8 @@ def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
     Raises:
         SystemExit: after printing help (code 0) or what is wrong with the arguments (code 2).
     """
-    verbs = [(train_flags(defaults), "train"), (Evaluate, "evaluate"), (Predict, "predict"), (Info, "info"),
-             (Data, "data")]  # fmt: skip
-    union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for verb, name in verbs])
+    verbs = {"train": train_flags(defaults), **VERBS}
+    union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for name, verb in verbs.items()])
     config = (tyro.conf.OmitArgPrefixes,)
     return tyro.cli(cast(Any, union), prog="aecf-jax", description=_DESCRIPTION, args=argv, config=config)
 

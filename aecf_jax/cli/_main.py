@@ -10,9 +10,6 @@ from aecf_jax.cli._errors import exit_code
 from aecf_jax.cli._settings import Defaults, make_defaults
 from aecf_jax.errors import import_extra
 
-# Each verb's module is imported when the verb is known: most of them import JAX, and help must not.
-_MODULES = {"Train": "_train", "Evaluate": "_evaluate", "Predict": "_predict", "Info": "_info", "Data": "_data"}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code of the command line: 0, 2 for a user's error, 130 or 143 when it was interrupted.
@@ -31,7 +28,8 @@ def _run(arguments: list[str]) -> int:
         return 0
     import_extra("tyro", "cli")
     flags, defaults = _flags(arguments)
-    module = import_module(f"aecf_jax.cli.{_MODULES[type(flags).__name__]}")
+    # Imported when the verb is known: most of them import JAX, and help must not.
+    module = import_module(f"aecf_jax.cli._{type(flags).__name__.lower()}")
     return int(module.run(flags, defaults))
 
 

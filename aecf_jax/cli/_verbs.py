@@ -1,0 +1,84 @@
+"""The verbs beside `train`, each a dataclass whose fields are its flags.
+
+Nothing here imports JAX or NumPy, so that help is printed at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+_RUN = arg(metavar="RUN", help="Folder of the run.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Print a run's metrics for every subset of the modalities, from its best checkpoint."""
+
+    run: Positional[Annotated[Path, _RUN]]
+    data: str | None = None
+    """Other data to evaluate on: a named source, a file or a folder; None: the run's."""
+    root: str | None = None
+    """Folder of a named source's files; None: the run's."""
+    part: Literal["test", "validation", "train", "all"] | None = None
+    """Which part of the data; None: test, or all rows of a file or folder that --data names."""
+    json: bool = False
+    """Print JSON with all digits, instead of the table."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Write a run's predictions for new rows, from its best checkpoint."""
+
+    run: Positional[Annotated[Path, _RUN]]
+    data: Path
+    """Rows to predict: a .npz or .safetensors file, or a folder of .npy files; labels are not needed."""
+    out: Path
+    """File to write: .csv, .npz or .jsonl."""
+    nan_as_missing: bool = False
+    """Treat a modality as missing in rows where it has NaN, or in all if the file lacks it, instead of refusing."""
+    force: bool = False
+    """Replace the output file if it exists."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a run's model as a bundle that runs without this library, or as a PyTorch state dict."""
+
+    run: Positional[Annotated[Path | None, arg(metavar="[RUN]", help="Folder of the run.")]] = None
+    out: Path | None = None
+    """The bundle's folder, or with --format torch a .safetensors file."""
+    format: Literal["bundle", "torch"] = "bundle"
+    """A bundle, which needs jax, numpy and flatbuffers to run; or torch, a state dict under PyTorch's names."""
+    refresh: Path | None = None
+    """Rebuild the program in this bundle for the JAX that is installed; takes no run."""
+    force: bool = False
+    """Replace the bundle or file if it exists."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """Print what a run is, and how far it came."""
+
+    run: Positional[Annotated[Path, _RUN]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """List the named sources of data."""
+
+    action: Positional[Annotated[Literal["list"], arg(help="What to do.")]]
+
+
+VERBS: Mapping[str, type] = {
+    "evaluate": Evaluate, "predict": Predict, "export": Export, "info": Info, "data": Data,
+}  # fmt: skip
+"""The verbs in the order of the help; each has a module of its name, `cli/_NAME.py`, with `run`."""
