@@ -10,6 +10,7 @@ import pytest
 from aecf_jax.cli import main
 from aecf_jax.cli._args import field_docs, parsed, train_flags
 from aecf_jax.cli._settings import FROM_DATA, data_config, make_defaults, model_config, reject_unread
+from aecf_jax.cli._verbs import VERBS
 from aecf_jax.config import AECFConfig, DataConfig
 from aecf_jax.errors import InputError
 
@@ -52,7 +53,7 @@ def test_every_field_is_a_flag_with_its_help(help_text, cls, field):
     assert field_docs(cls)[field.name] in help_text
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "info", "data", ""])
+@pytest.mark.parametrize("verb", ["train", *VERBS, ""])
 def test_help_of_every_verb(capsys, verb):
     assert main([verb, "--help"] if verb else []) == 0
     assert capsys.readouterr().out.startswith(f"usage: aecf-jax {verb}".rstrip())
