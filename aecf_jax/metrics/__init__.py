@@ -13,6 +13,7 @@ from aecf_jax.metrics._evaluate import evaluate_many as evaluate_many
 from aecf_jax.metrics._evaluate import evaluate_predictions as evaluate_predictions
 from aecf_jax.metrics._facade import AECFMetrics as AECFMetrics
 from aecf_jax.metrics._labels import LabelSums as LabelSums
+from aecf_jax.metrics._resampled import resampled_metrics as resampled_metrics
 from aecf_jax.metrics._sums import Sum as Sum
 from aecf_jax.metrics._values import ValueSums as ValueSums
 from aecf_jax.metrics._weights import WeightSums as WeightSums

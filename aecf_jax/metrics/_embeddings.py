@@ -15,8 +15,20 @@ def pair_metrics(
         embeddings: predicted embeddings, in float64.
         targets: true embeddings, in float64.
     """
-    cosine = np.sum(_unit(embeddings) * _unit(targets), axis=1)
+    cosine = cosines(embeddings, targets)
     return {"cosine_similarity": float(ratio(cosine.sum(), float(len(cosine))))}
+
+
+def cosines(
+    embeddings: Float[np.ndarray, "batch embed"], targets: Float[np.ndarray, "batch embed"]
+) -> Float[np.ndarray, "batch"]:
+    """Returns the cosine of each embedding and its target; 0 where one has no direction.
+
+    Args:
+        embeddings: predicted embeddings, in float64.
+        targets: true embeddings, in float64.
+    """
+    return np.sum(_unit(embeddings) * _unit(targets), axis=1)
 
 
 def group_metrics(embeddings: Float[np.ndarray, "batch embed"], targets: Int[np.ndarray, "batch"]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from aecf_jax.metrics._weights import WeightSums
 _TOP = 5
 
 # What is not finite shows in the metric itself; NumPy's warning would name neither row nor metric.
-_quiet = np.errstate(over="ignore", invalid="ignore")
+quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 def host_sum(terms: Float[np.ndarray, "..."], axis: int | None = 0) -> Sum:
@@ -98,7 +98,7 @@ def _bins(probs: np.ndarray, hits: np.ndarray, edges: np.ndarray, groups: Groups
     return BinSums(count=count, hits=right, confidence=Sum(high=confidence, low=np.zeros_like(confidence)))
 
 
-@_quiet
+@quiet
 def host_classes(
     logits: Float[np.ndarray, "rows classes"], targets: Int[np.ndarray, "rows"], groups: Groups, bins: int
 ) -> ClassSums:
@@ -142,7 +142,7 @@ def host_classes(
     )
 
 
-@_quiet
+@quiet
 def host_labels(
     logits: Float[np.ndarray, "rows classes"], truth: Bool[np.ndarray, "rows classes"], groups: Groups, bins: int
 ) -> LabelSums:
@@ -175,7 +175,7 @@ def host_labels(
     )
 
 
-@_quiet
+@quiet
 def host_value_metrics(
     predictions: Float[np.ndarray, "batch targets"], targets: Float[np.ndarray, "batch targets"]
 ) -> dict[str, float]:
@@ -185,17 +185,19 @@ def host_value_metrics(
         predictions: predicted values, in float64.
         targets: true values, in float64.
     """
-    rows, error = len(targets), predictions - targets
-    own, grand = np.zeros(targets.shape[1]), 0.0
-    if rows:
+    error, own, grand = predictions - targets, np.zeros(targets.shape[1]), np.zeros(())
+    if len(targets):
         own = np.where(
             np.ptp(targets, axis=0) > 0, np.square(targets - targets.mean(axis=0, keepdims=True)).sum(0), 0.0
         )
-        grand = float(np.square(targets - targets.mean()).sum()) if np.ptp(targets) > 0 else 0.0
-    return value_metrics(float(rows), np.square(error).sum(0), np.abs(error).sum(0), own=own, grand=grand)
+        grand = np.where(np.ptp(targets) > 0, np.square(targets - targets.mean()).sum(), 0.0)
+    found = value_metrics(
+        np.asarray(len(targets)), np.square(error).sum(0), np.abs(error).sum(0), own=own, grand=grand
+    )  # fmt: skip
+    return {name: float(value) for name, value in found.items()}
 
 
-@_quiet
+@quiet
 def host_weights(
     weights: Float[np.ndarray, "batch modality"], entropy: Shaped[np.ndarray, "batch"] | None
 ) -> WeightSums:

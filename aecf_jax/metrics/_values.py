@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from aecf_jax.errors import require
 from aecf_jax.metrics._sums import AnyArray, Numbers, Sum, count, counted_rows, merged, ratio, sum_of_squares
@@ -86,24 +86,25 @@ class ValueSums:
 
         Source: the PyTorch generation's `AECFMetrics` for the first four; scikit-learn's `r2_score` for the last.
         """
-        rows = float(self.rows)
+        rows = np.asarray(self.rows, np.float64)
         total, square = self.target.value, self.target_square.value
-        return value_metrics(
+        found = value_metrics(
             rows, self.squared.value, self.absolute.value,
-            own=_spread(square, total, rows),
-            grand=float(_spread(square.sum(), total.sum(), rows * total.size)),
+            own=spread(square, total, rows),
+            grand=spread(square.sum(), total.sum(), rows * total.size),
         )  # fmt: skip
+        return {name: float(value) for name, value in found.items()}
 
 
 def value_metrics(
-    rows: float,
-    squared: Float[np.ndarray, "targets"],
-    absolute: Float[np.ndarray, "targets"],
+    rows: Shaped[AnyArray, "*many"],
+    squared: Float[np.ndarray, "*many targets"],
+    absolute: Float[np.ndarray, "*many targets"],
     *,
-    own: Float[np.ndarray, "targets"],
-    grand: float,
-) -> dict[str, float]:
-    """Returns the metrics of regression from sums over rows.
+    own: Float[np.ndarray, "*many targets"],
+    grand: Float[np.ndarray, "*many"],
+) -> dict[str, Float[np.ndarray, "*many"]]:
+    """Returns the metrics of regression from sums over rows, of every one of several, which are what leading axes hold.
 
     Args:
         rows: number of rows.
@@ -112,21 +113,27 @@ def value_metrics(
         own: summed squared deviations of each target from its own mean; 0 where it does not vary.
         grand: summed squared deviations of all targets from their one mean; 0 where they do not vary.
     """
-    cells = rows * squared.size
-    mse = float(ratio(squared.sum(), cells))
-    varies = own > 0
+    cells = np.asarray(rows) * squared.shape[-1]
+    mse, varies = ratio(squared.sum(-1), cells), own > 0
+    explained = np.where(varies, 1 - ratio(squared, own), 0.0)
     return {
         "mse": mse,
-        "mae": float(ratio(absolute.sum(), cells)),
-        "rmse": float(np.sqrt(mse)),
-        "r2": float(1 - ratio(squared.sum(), grand)),
-        "r2_per_target": float(ratio(np.sum(1 - ratio(squared, own)[varies]), float(varies.sum()))),
+        "mae": ratio(absolute.sum(-1), cells),
+        "rmse": np.asarray(np.sqrt(mse)),
+        "r2": np.asarray(1 - ratio(squared.sum(-1), grand)),
+        "r2_per_target": ratio(explained.sum(-1), varies.sum(-1)),
     }
 
 
-def _spread(square: Numbers, total: Numbers, number: float) -> Float[np.ndarray, "..."]:
-    """Returns the summed squared deviations from the mean; 0 where they are all rounding."""
+def spread(square: Numbers, total: Numbers, number: Numbers) -> Float[np.ndarray, "..."]:
+    """Returns the summed squared deviations from the mean; 0 where they are all rounding.
+
+    Args:
+        square: summed squares.
+        total: sum.
+        number: how many they are over.
+    """
     square = np.asarray(square)
-    spread = square - np.square(np.asarray(total)) / max(number, 1.0)
+    found = square - np.square(np.asarray(total)) / np.maximum(number, 1.0)
     # Two float32 numbers hold 48 bits of the squares: what is below that is nothing.
-    return np.where(spread > 1e-13 * square, spread, 0.0)
+    return np.where(found > 1e-13 * square, found, 0.0)
