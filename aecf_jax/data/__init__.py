@@ -11,6 +11,7 @@ from aecf_jax.data._dataset import Splits as Splits
 from aecf_jax.data._drops import DropTable as DropTable
 from aecf_jax.data._drops import Marginals as Marginals
 from aecf_jax.data._drops_make import MECHANISMS as MECHANISMS
+from aecf_jax.data._drops_make import Mechanism as Mechanism
 from aecf_jax.data._drops_make import make_drops as make_drops
 from aecf_jax.data._fingerprint import fingerprint as fingerprint
 from aecf_jax.data._source import Source as Source

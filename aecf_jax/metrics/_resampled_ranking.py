@@ -25,9 +25,11 @@ def resampled_ranking(
     each, every = np.arange(rows), np.repeat(np.arange(rows), classes)
     size = max(1, _BLOCK // max(1, scores.size))
     found: list[tuple[np.ndarray, np.ndarray]] = []
+    # Half the memory, where sums of counts fit.
+    fits = int(counts.sum(axis=1).max(initial=0)) * max(1, classes) < 2**31
     for start in range(0, max(1, len(counts)), size):
         # Draws last: taking a row of counts, and adding two of them, runs along memory.
-        drawn = np.ascontiguousarray(counts[start : start + size].T, np.int32)
+        drawn = np.ascontiguousarray(counts[start : start + size].T, np.int32 if fits else np.int64)
         labels = np.stack([_precision(scores[:, c], truth[:, c], drawn, each) for c in range(classes)], axis=1)
         occurs = truth.T.astype(np.int32) @ drawn > 0
         mean = ratio(np.where(occurs.T, labels, 0.0).sum(axis=1), occurs.sum(axis=0))

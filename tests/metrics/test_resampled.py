@@ -50,6 +50,16 @@ def test_a_draw_is_worth_what_its_rows_are(kind, output, counts, seed):
     assert_as_written_out(output[:, 0] if kind == "one value" else output, targets, task, counts)
 
 
+@pytest.mark.parametrize("kind", ["classes", "labels", "values", "pairs"])
+def test_counts_may_be_weights_in_fine_units(kind):
+    task, make = TARGETS[kind]
+    draws = np.random.default_rng(1)
+    output, targets, counts = draws.normal(size=(ROWS, CLASSES)), make(draws), resample_counts(ROWS, 9, seed=0)
+    fine = resampled_metrics(output, targets, task, counts * np.int64(2**40))
+    for name, values in resampled_metrics(output, targets, task, counts).items():
+        np.testing.assert_allclose(fine[name], values, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", TARGETS)
 def test_blocks_are_not_seen(kind, monkeypatch):
     task, make = TARGETS[kind]
