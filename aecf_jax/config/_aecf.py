@@ -14,7 +14,7 @@ from aecf_jax.errors import InputError, message, nearest, require, require_type
 TaskType = Literal["classification", "regression", "embedding"]
 MaskingStrategy = Literal["none", "random", "weighted_random", "entropy_min", "entropy_max"]
 MaskingRescue = Literal["empty", "every"]
-FusionType = Literal["aecf"]
+FusionType = Literal["aecf", "attention"]
 EncoderType = Literal["identity", "linear", "mlp"]
 
 
@@ -68,7 +68,9 @@ class AECFConfig:
     """Probability that dropout zeroes a hidden unit of the head, in training."""
 
     fusion: FusionType = "aecf"
-    """How the embeddings become one prediction: aecf (gated)."""
+    """How the embeddings become one prediction: aecf (gated) or attention (a learned query)."""
+    attention_heads: int = 1
+    """Heads of the attention fusion; they divide embed_dim."""
     gate_hidden_dims: Sequence[int] = (64,)
     """Hidden widths of the gate."""
     gate_hidden_dim: int | None = None

@@ -11,7 +11,7 @@ TRAINER_KWARGS = ("enable_progress_bar", "limit_train_batches", "limit_val_batch
 _INTEGERS_FROM = {
     "feat_dim": 1, "num_classes": 1, "embed_dim": 0, "epochs": 1, "batch_size": 1, "early_stopping_patience": 0,
     "keep_checkpoints": 1, "entropy_free_epochs": 0, "entropy_warmup_epochs": 0, "consistency_ramp_epochs": 0,
-    "seed": 0,
+    "seed": 0, "attention_heads": 1,
 }  # fmt: skip
 _POSITIVE = (
     "gate_init_temp", "gate_min_temp", "learning_rate", "gate_learning_rate", "gradient_clip_val", "masking_tau",
@@ -130,6 +130,9 @@ def _check_pairs(config: Any) -> None:
     """Checks what several fields must hold together."""
     rule = f"be at most gate_init_temp, {config.gate_init_temp}"
     require(config.gate_min_temp <= config.gate_init_temp, "gate_min_temp", rule, config.gate_min_temp)
+    heads = config.attention_heads
+    require(config.embed_width % heads == 0, "attention_heads", f"divide the embedding's width, {config.embed_width}",
+            heads)  # fmt: skip
     require(config.multilabel in (None, True, False), "multilabel", "be true, false or none", config.multilabel)
     rule = "be a folder's name"
     require(bool(config.checkpoint_dir) and bool(config.log_dir), "checkpoint_dir and log_dir", rule, "an empty name")

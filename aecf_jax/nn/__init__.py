@@ -2,8 +2,14 @@
 
 from aecf_jax.nn._aecf import AECF as AECF
 from aecf_jax.nn._aecf import init_variables as init_variables
+from aecf_jax.nn._attention import AttentionInfo as AttentionInfo
+from aecf_jax.nn._attention import MultimodalAttentionPool as MultimodalAttentionPool
+from aecf_jax.nn._attention_function import multimodal_attention_pool as multimodal_attention_pool
+from aecf_jax.nn._attention_fusion import AttentionFusion as AttentionFusion
 from aecf_jax.nn._constants import prior_output as prior_output
 from aecf_jax.nn._constants import with_constants as with_constants
+from aecf_jax.nn._curriculum import CurriculumMasking as CurriculumMasking
+from aecf_jax.nn._curriculum import MaskingInfo as MaskingInfo
 from aecf_jax.nn._encoders import EncoderFactory as EncoderFactory
 from aecf_jax.nn._encoders import IdentityEncoder as IdentityEncoder
 from aecf_jax.nn._encoders import LinearEncoder as LinearEncoder
@@ -12,6 +18,8 @@ from aecf_jax.nn._fusion import FUSIONS as FUSIONS
 from aecf_jax.nn._fusion import Fusion as Fusion
 from aecf_jax.nn._fusion import GatedFusion as GatedFusion
 from aecf_jax.nn._fusion import make_fusion as make_fusion
+from aecf_jax.nn._fusion_pool import FusionPool as FusionPool
+from aecf_jax.nn._fusion_pool import create_fusion_pool as create_fusion_pool
 from aecf_jax.nn._gate import AdaptiveGate as AdaptiveGate
 from aecf_jax.nn._gate import GateOutput as GateOutput
 from aecf_jax.nn._heads import ClassificationHead as ClassificationHead

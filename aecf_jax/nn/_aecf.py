@@ -9,8 +9,9 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Key
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._encoders import EncoderFactory
-from aecf_jax.nn._fusion import compute_dtype, make_fusion
+from aecf_jax.nn._fusion import make_fusion
 from aecf_jax.nn._inputs import check_features
 from aecf_jax.ops import unit_norm
 from aecf_jax.types import Features, FusionOutput

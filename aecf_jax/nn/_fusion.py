@@ -13,6 +13,8 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.nn._attention_fusion import AttentionFusion
+from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._gate import AdaptiveGate
 from aecf_jax.nn._heads import OutputHeadFactory
 from aecf_jax.ops import gate_entropy, renormalized
@@ -115,7 +117,7 @@ class GatedFusion(nn.Module):
         return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)
 
 
-FUSIONS: Mapping[str, type[nn.Module]] = {"aecf": GatedFusion}
+FUSIONS: Mapping[str, type[nn.Module]] = {"aecf": GatedFusion, "attention": AttentionFusion}
 """Fusions by the name that `AECFConfig.fusion` gives them."""
 
 
@@ -129,8 +131,3 @@ def make_fusion(config: AECFConfig) -> Any:
     'aecf'
     """
     return FUSIONS[config.fusion](config)  # pyright: ignore[reportCallIssue]
-
-
-def compute_dtype(config: AECFConfig) -> Any:
-    """Returns the type that modules compute in; parameters and what they return are float32."""
-    return jnp.bfloat16 if config.mixed_precision else jnp.float32
