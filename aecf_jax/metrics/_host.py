@@ -112,8 +112,8 @@ def host_classes(
     """
     rows, classes = logits.shape
     row = np.arange(rows)
-    # Classes first: every pass runs along memory.
-    x = np.ascontiguousarray(logits.T, np.float64)
+    # Classes first: every pass runs along memory. A copy even of one row, since it is changed in place.
+    x = np.array(logits.T, np.float64, order="C")
     own, largest = x[targets, row], x.max(axis=0)
     earlier = np.arange(classes)[:, None] < targets[None, :]
     rank = np.sum((x > own) | ((x == own) & earlier), axis=0)

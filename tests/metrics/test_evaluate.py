@@ -46,6 +46,16 @@ def test_the_same_predictions_give_the_same_digits_in_any_type_of_array(name):
     assert evaluate_predictions(LOGITS.astype(np.float64), targets, task, weights=WEIGHTS) == want
 
 
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("rows", [1, BATCH])
+def test_what_is_given_stays_as_it_is(name, rows):
+    task, targets, _ = KEYS[name]
+    given = [LOGITS[:rows].astype(np.float64), targets[:rows].copy(), WEIGHTS[:rows].astype(np.float64)]
+    evaluate_predictions(given[0], given[1], task, weights=given[2])
+    for array, before in zip(given, (LOGITS, targets, WEIGHTS), strict=True):
+        np.testing.assert_array_equal(array, before[:rows])
+
+
 def test_bfloat16_outputs_and_boolean_labels_are_taken():
     narrow = jnp.asarray(LOGITS, jnp.bfloat16)
     want = evaluate_predictions(np.asarray(narrow.astype(jnp.float32)), LABEL, "classification")
