@@ -3,6 +3,8 @@
 Type checkers and editors read it as it stands; `__init__.py` reads it to import each name on first use.
 """
 
+from aecf_jax.calibrate import Calibration as Calibration
+from aecf_jax.calibrate import fit_calibration as fit_calibration
 from aecf_jax.checkpoint import Checkpoints as Checkpoints
 from aecf_jax.config import AECFConfig as AECFConfig
 from aecf_jax.config import DataConfig as DataConfig

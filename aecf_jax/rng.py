@@ -20,6 +20,7 @@ class Stream(enum.IntEnum):
     PAIRING = 5
     NOISE = 6
     VALIDATION = 7
+    CALIBRATION = 8
 
 
 def stream_key(root: Key[Array, ""], stream: Stream, *position: int | Int[Array, ""]) -> Key[Array, ""]:

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from aecf_jax.data._checks import row_blocks
-from aecf_jax.data._dataset import Dataset
+from aecf_jax.data._dataset import Dataset, Splits
+from aecf_jax.data._leaks import refuse_leak
 from aecf_jax.errors import require
 
 
@@ -22,14 +23,15 @@ class Standardization(NamedTuple):
     scale: dict[str, Float32[np.ndarray, "_"]]
 
 
-def fit_standardization(train: Dataset) -> Standardization:
+def fit_standardization(train: Dataset | Splits) -> Standardization:
     """Returns the mean and the population standard deviation of every feature, over rows where its modality is present.
 
     A feature that does not vary has scale 1, a modality that is never present mean 0 and scale 1. Rows are read twice,
     in blocks, and summed in float64.
 
     Args:
-        train: training rows; the validation and test parts are refused.
+        train: training rows, or all parts, of which the training part is taken; the validation and test parts are
+            refused, and with all parts given, a training part that holds rows of the test part.
 
     Raises:
         InputError: if the rows are for validation or testing.
@@ -40,6 +42,9 @@ def fit_standardization(train: Dataset) -> Standardization:
     >>> fitted.mean["image"].tolist(), fitted.scale["image"].tolist()
     ([2.0], [1.0])
     """
+    if isinstance(train, Splits):
+        refuse_leak(train.train, train.test)
+        train = train.train
     require(train.part in ("train", "all"), "train", "be the training part: constants are fitted on nothing else",
             f"the {train.part} part")  # fmt: skip
     mean: dict[str, np.ndarray] = {}
