@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from aecf_jax.errors import require
-from aecf_jax.stats._beta import beta_quantile
+from aecf_jax.stats._beta import beta_cdf, beta_quantile
 from aecf_jax.stats._bootstrap import Estimate, check_level
 
 
@@ -60,12 +60,30 @@ def mean_interval(values: Float[np.ndarray, "seeds"], level: float = 0.95) -> Es
     freedom, mean = len(values) - 1, float(np.mean(values))
     if not freedom:
         return Estimate(mean, math.nan, math.nan)
-    half = _t_bound(level, freedom) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = t_bound(level, freedom) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Estimate(mean, mean - half, mean + half)
 
 
-def _t_bound(level: float, freedom: int) -> float:
-    """Returns the t that Student's distribution exceeds in absolute value with probability 1 - level."""
+def t_bound(level: float, freedom: float) -> float:
+    """Returns the t that Student's distribution exceeds in absolute value with probability 1 - level.
+
+    Args:
+        level: confidence, in (0, 1).
+        freedom: degrees of freedom, positive.
+    """
     # P(|T| > t) is I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t²).
     x = beta_quantile(1 - level, freedom / 2, 0.5)
     return math.sqrt(freedom * (1 - x) / x)
+
+
+def t_pvalue(t: float, freedom: float) -> float:
+    """Returns the probability that Student's distribution is at least as far from 0 as t.
+
+    Args:
+        t: the statistic; an infinite one has probability 0.
+        freedom: degrees of freedom, positive.
+
+    >>> round(t_pvalue(-2.0, 10.0), 4)
+    0.0734
+    """
+    return beta_cdf(freedom / (freedom + t * t), freedom / 2, 0.5)
