@@ -48,6 +48,31 @@ class Predict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Compare runs on the same test rows: figures with intervals, and paired differences with p-values."""
+
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]", help="Folders of the runs.")]]
+    by: Literal["model", "run"] = "model"
+    """What is compared: models, each of all runs whose settings differ in the seed alone; or single runs."""
+    name: tuple[str, ...] = ()
+    """Names of what is compared, in the order of first runs; none: by the settings that differ, or the folders."""
+    drops: Path | None = None
+    """A drop table that was saved; None: every modality is hidden with probability 0.5."""
+    draws: int = 1000
+    """Resamples of the test rows."""
+    root: str | None = None
+    """Folder of a named source's files; None: the runs'."""
+    format: Literal["table", "markdown", "latex", "json"] | None = None
+    """What is printed or written; None: a table, or what the end of --out says (.md, .tex, .json)."""
+    out: Path | None = None
+    """File to write; None: print."""
+    force: bool = False
+    """Replace the file if it exists."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export:
     """Write a run's model as a bundle that runs without this library, or as a PyTorch state dict."""
 
@@ -79,6 +104,6 @@ class Data:
 
 
 VERBS: Mapping[str, type] = {
-    "evaluate": Evaluate, "predict": Predict, "export": Export, "info": Info, "data": Data,
+    "evaluate": Evaluate, "predict": Predict, "compare": Compare, "export": Export, "info": Info, "data": Data,
 }  # fmt: skip
 """The verbs in the order of the help; each has a module of its name, `cli/_NAME.py`, with `run`."""

@@ -1,5 +1,16 @@
 """How good a trained model is: predictions for all rows of a data set, and metrics for every subset of modalities."""
 
+from aecf_jax.evaluate._compare import Comparison as Comparison
+from aecf_jax.evaluate._compare import Difference as Difference
+from aecf_jax.evaluate._compare import compare_models as compare_models
+from aecf_jax.evaluate._compare_text import about_lines as about_lines
+from aecf_jax.evaluate._compare_text import comparison_latex as comparison_latex
+from aecf_jax.evaluate._compare_text import comparison_markdown as comparison_markdown
+from aecf_jax.evaluate._compare_text import differences_grid as differences_grid
+from aecf_jax.evaluate._compare_text import figures_grid as figures_grid
+from aecf_jax.evaluate._contrast import Contrast as Contrast
+from aecf_jax.evaluate._contrast import Drawn as Drawn
+from aecf_jax.evaluate._contrast import contrast as contrast
 from aecf_jax.evaluate._curve import CurveTable as CurveTable
 from aecf_jax.evaluate._curve import RobustnessCurve as RobustnessCurve
 from aecf_jax.evaluate._curve import require_comparable as require_comparable
@@ -12,6 +23,9 @@ from aecf_jax.evaluate._late_fusion import late_fusion as late_fusion
 from aecf_jax.evaluate._lattice import Monotonicity as Monotonicity
 from aecf_jax.evaluate._lattice import PairRates as PairRates
 from aecf_jax.evaluate._lattice import monotonicity as monotonicity
+from aecf_jax.evaluate._network import COMPARED as COMPARED
+from aecf_jax.evaluate._network import NetworkFigures as NetworkFigures
+from aecf_jax.evaluate._network import network_figures as network_figures
 from aecf_jax.evaluate._outputs import SubsetOutputs as SubsetOutputs
 from aecf_jax.evaluate._outputs import subset_outputs as subset_outputs
 from aecf_jax.evaluate._outputs import subsets as subsets

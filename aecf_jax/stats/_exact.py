@@ -60,7 +60,7 @@ def mean_interval(values: Float[np.ndarray, "seeds"], level: float = 0.95) -> Es
     freedom, mean = len(values) - 1, float(np.mean(values))
     if not freedom:
         return Estimate(mean, math.nan, math.nan)
-    half = t_bound(level, freedom) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = t_bound(level, float(freedom)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Estimate(mean, mean - half, mean + half)
 
 
