@@ -11,6 +11,12 @@ def probabilities(row):
     return [power / total for power in powers]
 
 
+def cross_entropy(row, target):
+    """-log of the softmax of one row at the target, also where that is 0 in floats."""
+    top = max(row)
+    return math.log(math.fsum(math.exp(x - top) for x in row)) - (row[target] - top)
+
+
 def sigmoid(x):
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
@@ -58,7 +64,7 @@ def class_metrics(logits, targets, bins=15):
     order = [sorted(range(classes), key=lambda c, row=row: (-row[c], c)) for row in logits]
     right = [ranks[0] == target for ranks, target in zip(order, targets, strict=True)]
     in_top = [t in ranks[: 5 if classes >= 5 else 1] for ranks, t in zip(order, targets, strict=True)]
-    costs = [math.log(1 / max(row[t], 1e-300)) for row, t in zip(probs, targets, strict=True)]
+    costs = [cross_entropy(row, t) for row, t in zip(logits, targets, strict=True)]
     squares = [math.fsum((p - (c == t)) ** 2 for c, p in enumerate(row)) for row, t in zip(probs, targets, strict=True)]
     ece, mce = calibration([max(row) for row in probs], right, bins)
     each = [calibration([row[c] for row in probs], [t == c for t in targets], bins)[0] for c in range(classes)]
@@ -98,4 +104,38 @@ def label_metrics(logits, labels, bins=15):
         "brier": math.fsum(squares) / (number * classes),
         "ece": math.fsum(ece for ece, _ in each) / classes,
         "mce": max(mce for _, mce in each),
+    }
+
+
+def cosine(one, other):
+    """Cosine of two vectors; 0 where one has no direction."""
+    norms = [math.sqrt(math.fsum(x * x for x in row)) for row in (one, other)]
+    return math.fsum(x * y for x, y in zip(one, other, strict=True)) / math.prod(norms) if all(norms) else 0.0
+
+
+def unit(row):
+    """A vector of length 1 in the same direction; zeros stay zeros."""
+    norm = math.sqrt(math.fsum(x * x for x in row))
+    return [x / norm if norm else 0.0 for x in row]
+
+
+def centroid(rows):
+    """Sum of the directions of some rows."""
+    return [math.fsum(column) for column in zip(*map(unit, rows), strict=True)]
+
+
+def group_metrics(rows, targets):
+    """Cosine to the centroid of the other rows of the class, and how often no other class's centroid is nearer."""
+    own, nearest = [], []
+    pairs = list(zip(rows, targets, strict=True))
+    for i, (row, group) in enumerate(pairs):
+        others = [r for j, (r, g) in enumerate(pairs) if g == group and j != i]
+        if others:
+            own.append(cosine(row, centroid(others)))
+            rest = [cosine(row, centroid([r for r, t in pairs if t == g])) for g in set(targets) - {group}]
+            nearest.append(all(own[-1] >= other for other in rest))
+    number = len(own)
+    return {
+        "cosine_similarity": math.fsum(own) / number if number else math.nan,
+        "centroid_accuracy": sum(nearest) / number if number else math.nan,
     }

@@ -37,7 +37,7 @@ def assert_same(got, want):
         assert got[name] == pytest.approx(value, rel=1e-9, abs=3e-8 if "rms_debiased" in name else 1e-12), name
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(LOGITS, CLASS, BINS, ROW_COUNT)
 def test_errors_of_classes_equal_their_definitions(logits, targets, bins, rows):
     logits, targets = logits[:rows], targets[:rows]
@@ -48,7 +48,7 @@ def test_errors_of_classes_equal_their_definitions(logits, targets, bins, rows):
     assert parts == pytest.approx(got["brier"], abs=1e-12)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(LOGITS, LABEL, BINS, ROW_COUNT)
 def test_errors_of_labels_equal_their_definitions(logits, labels, bins, rows):
     logits, labels = logits[:rows], labels[:rows]
@@ -73,7 +73,7 @@ def test_keys_are_fixed_and_shared_ones_are_those_of_the_evaluation(kind, rows):
         np.testing.assert_equal(got[name], known[name])
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(LOGITS, CLASS, st.permutations(range(ROWS)), st.sampled_from(["equal_width", "equal_mass"]))
 def test_the_order_of_rows_does_not_matter(logits, targets, order, kind):
     one, other = (reliability(logits[o], targets[o], bins=4, kind=kind, each=True) for o in (np.arange(ROWS), order))
