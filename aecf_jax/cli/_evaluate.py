@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from aecf_jax.cli._drops import evaluate_on_drops
 from aecf_jax.cli._files import METRICS, existing_run, read_json
 from aecf_jax.cli._run import best_model, feasible_sizes, read_config, read_data, run_splits, use_compile_cache
 from aecf_jax.cli._settings import Defaults
@@ -30,6 +31,8 @@ def run(flags: Any, _defaults: Defaults) -> int:
     config = read_config(folder)
     dataset, note = _dataset(flags, folder, config)
     model, step = best_model(folder, config)
+    if flags.drops is not None or flags.curve is not None:
+        return evaluate_on_drops(flags, folder, model, dataset, step)
     table = evaluate_subsets(model, dataset, sizes=feasible_sizes(config))
     if note is None:
         note = _agreement(folder, table)

@@ -9,7 +9,7 @@ from typing import Any
 
 from aecf_jax.cli._tables import COLUMNS
 from aecf_jax.errors import import_extra
-from aecf_jax.evaluate import SubsetRow, SubsetTable
+from aecf_jax.evaluate import RobustnessCurve, SubsetRow, SubsetTable
 from aecf_jax.files import write_whole
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6B6B6B"
@@ -108,6 +108,31 @@ def draw_robustness(path: Path, table: SubsetTable, *, title: str) -> None:
         _draw_dots(upper, rows, table, detailed=detailed)
         _draw_levels(upper, table)
         upper.set_title(title)
+        _write(figure, path)
+
+
+def draw_robustness_curve(path: Path, curves: Mapping[str, RobustnessCurve], *, title: str) -> None:
+    """Writes a picture of metrics over the rate of missing, each with the band of its intervals.
+
+    Args:
+        path: the PNG file.
+        curves: name -> curve, two at most, measured on the same drop tables.
+        title: stands above it.
+    """
+    first = next(iter(curves.values()))
+    names = [(name, heading) for name, heading in COLUMNS[first.kind] if name in first.metrics]
+    with _style():
+        figure = _figure(3.4 * len(names), 3.0)
+        for axes, (name, heading) in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            for (label, curve), (colour, dashes) in zip(curves.items(), _LINES, strict=False):
+                value, low, high = zip(*curve.metrics[name], strict=True)
+                axes.fill_between(curve.rates, low, high, color=colour, alpha=0.15, linewidth=0)
+                axes.plot(curve.rates, value, color=colour, linestyle=dashes, label=label, marker="o", markersize=3)
+            axes.set_title(heading)
+            axes.set_xlabel(f"rate of missing, {first.mechanism}")
+            axes.margins(x=0.02)
+        figure.axes[0].legend(fontsize=8)
+        figure.suptitle(title, fontsize=9, x=0.01, ha="left")
         _write(figure, path)
 
 

@@ -24,6 +24,10 @@ class Evaluate:
     """Folder of a named source's files; None: the run's."""
     part: Literal["test", "validation", "train", "all"] | None = None
     """Which part of the data; None: test, or all rows of a file or folder that --data names."""
+    drops: str | None = None
+    """Instead, hide modalities by a drop table: a file, or for example mcar:0.5 or mar:0.3,observed=image,seed=1."""
+    curve: str | None = None
+    """Instead, rates from 0 to 0.9 of mcar, mar:observed=image, mnar, exclusive or bursts:length=8; or of exact."""
     json: bool = False
     """Print JSON with all digits, instead of the table."""
     compile_cache: bool = True

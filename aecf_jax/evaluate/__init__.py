@@ -11,6 +11,7 @@ from aecf_jax.evaluate._compare_text import figures_grid as figures_grid
 from aecf_jax.evaluate._contrast import Contrast as Contrast
 from aecf_jax.evaluate._contrast import Drawn as Drawn
 from aecf_jax.evaluate._contrast import contrast as contrast
+from aecf_jax.evaluate._curve import EXACT as EXACT
 from aecf_jax.evaluate._curve import CurveTable as CurveTable
 from aecf_jax.evaluate._curve import RobustnessCurve as RobustnessCurve
 from aecf_jax.evaluate._curve import require_comparable as require_comparable

@@ -1,7 +1,7 @@
 """Robustness curves: metrics over rates of missing, on drop tables or exactly over all patterns."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from aecf_jax.evaluate._curve import EXACT, CurveTable, RobustnessCurve, made_cu
 from aecf_jax.evaluate._forward import Model, predict
 from aecf_jax.evaluate._late_fusion import Predictor
 from aecf_jax.evaluate._outputs import subsets
+from aecf_jax.evaluate._row_scores import Calibrated
 from aecf_jax.evaluate._subsets import subset_count
 from aecf_jax.metrics import resampled_metrics
 from aecf_jax.stats import DRAWS, resample_counts
@@ -30,9 +31,6 @@ CURVE_METRICS = {
 
 MOST_PATTERNS = 1 << 20
 """Most pairs of a row and a subset of its modalities that an exact curve holds in memory."""
-
-Calibrated = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(logits (rows, classes), visible (rows, modality)) -> logits, as a `Calibration` gives them."""
 
 # Weights of patterns as integers, which counting rows takes: the smallest weight that counts is 1e-9 of a row.
 _UNIT = 1 << 30
