@@ -6,9 +6,27 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aecf_jax.errors import InputError, message, require
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[BinaryIO]:
+    """Yields a new file that becomes `path` when the block ends without an error, and is deleted when it does not.
+
+    Args:
+        path: the file; its folder must exist.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -18,15 +36,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
         path: the file; its folder must exist.
         content: all of it.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

@@ -36,13 +36,14 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Write a run's predictions for new rows, from its best checkpoint."""
+    """Write predictions for new rows, from a run's best checkpoint or a bundle."""
 
-    run: Positional[Annotated[Path, _RUN]]
+    run: Positional[Annotated[Path, arg(metavar="RUN", help="Folder of the run, or a bundle.")]]
     data: Path
-    """Rows to predict: a .npz or .safetensors file, or a folder of .npy files; labels are not needed."""
+    """Rows to predict: a .npz or .safetensors file, or a folder of .npy files, which may be larger than memory; labels
+    are not needed."""
     out: Path
-    """File to write: .csv, .npz or .jsonl."""
+    """File to write: .csv, .npz or .jsonl; without a suffix, a folder of .npy files."""
     nan_as_missing: bool = False
     """Treat a modality as missing in rows where it has NaN, or in all if the file lacks it, instead of refusing."""
     force: bool = False

@@ -22,5 +22,7 @@ from aecf_jax.data._sources import describe_sources as describe_sources
 from aecf_jax.data._sources import load_splits as load_splits
 from aecf_jax.data._standardize import Standardization as Standardization
 from aecf_jax.data._standardize import fit_standardization as fit_standardization
+from aecf_jax.data._stream import FeatureStream as FeatureStream
+from aecf_jax.data._stream import stream_features as stream_features
 from aecf_jax.data._user import load_dataset as load_dataset
 from aecf_jax.data._user import load_features as load_features

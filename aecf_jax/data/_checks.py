@@ -47,13 +47,14 @@ def described_rows(rows: Int[np.ndarray, "found"]) -> str:
     return f"{'row' if len(rows) == 1 else 'rows'} {first}{total}"
 
 
-def check_finite(name: str, array: np.ndarray, present: Bool[np.ndarray, "rows"]) -> None:
+def check_finite(name: str, array: np.ndarray, present: Bool[np.ndarray, "rows"], first: int = 0) -> None:
     """Raises unless a modality's values are finite in every row where it is present.
 
     Args:
         name: the modality.
         array: its features.
         present: where it was observed.
+        first: the number of the first row.
 
     Raises:
         InputError: naming the modality and the first offending rows.
@@ -69,7 +70,7 @@ def check_finite(name: str, array: np.ndarray, present: Bool[np.ndarray, "rows"]
     if len(found):
         nan = bool(np.isnan(array[found[:_SHOWN_ROWS]]).any())
         hint = "Pass --nan-as-missing to treat NaN rows as missing." if nan else ""
-        require(False, name, "be finite", f"NaN or Inf in {described_rows(found)}", hint)
+        require(False, name, "be finite", f"NaN or Inf in {described_rows(found + first)}", hint)
 
 
 def number_array(name: str, value: Any) -> np.ndarray:

@@ -91,6 +91,29 @@ def assembled(
     Raises:
         InputError: if no modality is there, rows disagree, or a value is not what it must be.
     """
+    features, present = features_and_present(arrays, modalities, name, nan_as_missing=nan_as_missing)
+    labelled = "label" in arrays
+    label = arrays["label"] if labelled else np.zeros((len(present), 0), np.float32)
+    return Dataset(
+        features, label, present, part=part, name=name,
+        label_kind=label_kind if labelled else "none", num_classes=num_classes if labelled else 0,
+    )  # fmt: skip
+
+
+def features_and_present(
+    arrays: Mapping[str, Any], modalities: Sequence[str], name: str, *, nan_as_missing: bool
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the features of those modalities that a dictionary of arrays has, and where they are present.
+
+    Args:
+        arrays: features, and optionally `present`.
+        modalities: names of the modalities; what the columns of `present` stand for.
+        name: what errors call it.
+        nan_as_missing: treat a modality as missing in rows where it has NaN.
+
+    Raises:
+        InputError: if no modality is there, or rows disagree.
+    """
     there = [modality for modality in modalities if modality in arrays]
     hint = nearest(modalities[0], map(str, arrays)) if modalities and arrays else ""
     require(bool(there), name, f"have a modality ({', '.join(modalities)})", "none of them", hint)
@@ -102,13 +125,7 @@ def assembled(
     if "present" in arrays:
         columns = [list(modalities).index(modality) for modality in there]
         present = _checks.bool_present(arrays["present"], rows, modalities)[:, columns]
-    if nan_as_missing:
-        features, present = _nan_hidden(features, present)
-    labelled = "label" in arrays
-    return Dataset(
-        features, arrays["label"] if labelled else np.zeros((rows, 0), np.float32), present, part=part, name=name,
-        label_kind=label_kind if labelled else "none", num_classes=num_classes if labelled else 0,
-    )  # fmt: skip
+    return _nan_hidden(features, present) if nan_as_missing else (features, present)
 
 
 def conformed(

@@ -1,6 +1,6 @@
 """The user's own features: one file or folder, `<modality>` -> (rows, width), `label`, and what else it may say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,13 +114,25 @@ def _assembled(
     nan_as_missing: bool,
 ) -> Dataset:
     """Returns all rows with the file's own modalities, each of which must be among those of the model, if given."""
+    own = own_modalities(arrays, name, modalities)
+    return _convert.assembled(
+        arrays, own, part="all", name=name, label_kind=label_kind, num_classes=num_classes,
+        nan_as_missing=nan_as_missing,
+    )  # fmt: skip
+
+
+def own_modalities(arrays: Iterable[str], name: str, modalities: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of a file's modalities, each of which must be among those of the model, if given.
+
+    Args:
+        arrays: the names of its arrays.
+        name: what errors call the file.
+        modalities: the model's; empty: any.
+    """
     own = tuple(array for array in arrays if array not in _convert.RESERVED)
     require(len(own) > 0, "data", "hold a modality's features", f"{name}, which has {', '.join(arrays)} only")
     for modality in own if modalities else ():
         known = ", ".join(modalities)
         require(modality in modalities, modality, f"be a modality of the model ({known})", f"an unknown name in {name}",
                 nearest(modality, modalities))  # fmt: skip
-    return _convert.assembled(
-        arrays, own, part="all", name=name, label_kind=label_kind, num_classes=num_classes,
-        nan_as_missing=nan_as_missing,
-    )  # fmt: skip
+    return own

@@ -1,5 +1,6 @@
 """The trained model taken anywhere: bundles that run without this library, PyTorch state dicts, and serving."""
 
+from aecf_jax.deploy._bundle import is_bundle as is_bundle
 from aecf_jax.deploy._bundle import read_bundle as read_bundle
 from aecf_jax.deploy._bundle import refresh_bundle as refresh_bundle
 from aecf_jax.deploy._bundle import require_free as require_free
