@@ -32,7 +32,7 @@ _PREDICT = """
 import resource, sys
 from aecf_jax.cli import main
 code = main(["predict", *sys.argv[1:]])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
 sys.exit(code)
 """
 

@@ -10,7 +10,7 @@ from aecf_jax.cli._run import best_model, read_config, use_compile_cache
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console
 from aecf_jax.data import stream_features
-from aecf_jax.deploy import Predictor, is_bundle
+from aecf_jax.deploy import Predictor, is_bundle, run_calibration
 
 _BATCH = 1024  # One size for every block, so that a row's prediction does not depend on how many rows there are.
 
@@ -42,4 +42,5 @@ def _predictor(folder: Path) -> tuple[Predictor, str]:
     if is_bundle(folder):
         return Predictor.from_bundle(folder, batch_sizes=[_BATCH]), f"the bundle {folder}"
     model, step = best_model(existing_run(folder), read_config(folder))
-    return Predictor.from_model(model, batch_sizes=[_BATCH]), f"the checkpoint of step {step}"
+    predictor = Predictor.from_model(model, run_calibration(folder), batch_sizes=[_BATCH])
+    return predictor, f"the checkpoint of step {step}"

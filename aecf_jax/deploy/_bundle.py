@@ -9,14 +9,15 @@ import jax
 import numpy as np
 
 from aecf_jax import __version__
+from aecf_jax.calibrate import Calibration
 from aecf_jax.config import AECFConfig
 from aecf_jax.deploy._program import PLATFORMS, exported_program, named_arrays
 from aecf_jax.deploy._readme import readme
 from aecf_jax.errors import import_extra, require
 from aecf_jax.files import read_json, whole_folder, write_json, write_whole
 
-MANIFEST, CONFIG, PROGRAM = "bundle.json", "config.json", "model.stablehlo"
-"""Names of files of a bundle, beside the arrays' and README.md."""
+MANIFEST, CONFIG, PROGRAM, CALIBRATION = "bundle.json", "config.json", "model.stablehlo", "calibration.json"
+"""Names of files of a bundle, beside the arrays' and README.md; the last is there if the model is calibrated."""
 
 ARRAYS = {"model.safetensors": "params/", "normalization.safetensors": "constants/"}
 """File of arrays -> how the names of those in it begin."""
@@ -33,36 +34,44 @@ class Bundle(NamedTuple):
     Attributes:
         config: the model's.
         arrays: parameters and constants by name, the first argument of the program.
+        calibration: what is inside the program; None if there is none.
         program: the exported function, serialized; empty where it was not asked for.
     """
 
     config: AECFConfig
     arrays: dict[str, np.ndarray]
+    calibration: Calibration | None
     program: bytes
 
 
-def write_bundle(config: AECFConfig, variables: Mapping[str, Any], out: str | Path, *, replace: bool = False) -> None:
+def write_bundle(
+    config: AECFConfig, variables: Mapping[str, Any], out: str | Path, *, calibration: Calibration | None = None,
+    replace: bool = False,
+) -> None:  # fmt: skip
     """Writes a bundle, whole or not at all.
 
     Args:
         config: the model's.
         variables: its parameters and constants.
         out: the folder.
+        calibration: of its logits.
         replace: whether to take the place of a bundle that is there.
 
     Raises:
-        InputError: if the folder is there, and is no bundle to be replaced, or the one it stands in is not.
+        InputError: if the calibration is of another model, or the folder is there, and is no bundle to be replaced, or the one it stands in is not.
         MissingExtraError: if flatbuffers or safetensors is not installed.
     """
     out = Path(out)
     require_free(out, replace=replace)
     safetensors = import_extra("safetensors.numpy", "export")
     arrays = named_arrays(jax.device_get(dict(variables)))
-    contents: dict[str, bytes] = {PROGRAM: exported_program(config, arrays)}
+    contents: dict[str, bytes] = {PROGRAM: exported_program(config, arrays, calibration)}
     for file, start in ARRAYS.items():
         contents[file] = safetensors.save({name: arrays[name] for name in arrays if name.startswith(start)})
     with whole_folder(out, replace=replace) as folder:
         write_json(folder / CONFIG, config.to_dict())
+        if calibration is not None:
+            calibration.save(folder / CALIBRATION)
         for file, content in contents.items():
             write_whole(folder / file, content)
         _write_about(folder, config)
@@ -80,15 +89,19 @@ def read_bundle(path: str | Path, *, program: bool = True) -> Bundle:
     """
     folder = Path(path)
     manifest = _manifest(folder)
-    files = [CONFIG, *ARRAYS, *([PROGRAM] if program else [])]
-    contents = {file: _verified(folder, file, manifest["sha256"]) for file in files}
+    hashes: dict[str, str] = manifest["sha256"]
+    optional = {PROGRAM: program, CALIBRATION: CALIBRATION in hashes}
+    files = [CONFIG, *ARRAYS, *(file for file, wanted in optional.items() if wanted)]
+    contents = {file: _verified(folder, file, hashes) for file in files}
     safetensors = import_extra("safetensors.numpy", "export")
     arrays = {name: array for file in ARRAYS for name, array in safetensors.load(contents[file]).items()}
-    return Bundle(AECFConfig.from_dict(read_json(folder / CONFIG)), arrays, contents.get(PROGRAM, b""))
+    calibration = Calibration.load(folder / CALIBRATION) if CALIBRATION in contents else None
+    config = AECFConfig.from_dict(read_json(folder / CONFIG))
+    return Bundle(config, arrays, calibration, contents.get(PROGRAM, b""))
 
 
 def refresh_bundle(path: str | Path) -> None:
-    """Rebuilds a bundle's program and README from its parameters and configuration, for the JAX that is installed.
+    """Rebuilds a bundle's program and README from its parameters, configuration and calibration, for the JAX that is installed.
 
     Args:
         path: the folder.
@@ -98,7 +111,7 @@ def refresh_bundle(path: str | Path) -> None:
     """
     folder = Path(path)
     bundle = read_bundle(folder, program=False)
-    write_whole(folder / PROGRAM, exported_program(bundle.config, bundle.arrays))
+    write_whole(folder / PROGRAM, exported_program(bundle.config, bundle.arrays, bundle.calibration))
     _write_about(folder, bundle.config)
 
 
@@ -118,6 +131,15 @@ def require_free(out: Path, *, replace: bool) -> None:
     ours = (out / MANIFEST).is_file()
     require(ours, "out", "be a new or empty folder", str(out), "What is there is no bundle, and is left alone.")
     require(replace, "out", "be a new or empty folder", str(out), "Pass --force to replace the bundle.")
+
+
+def run_calibration(run: Path) -> Calibration | None:
+    """Returns the calibration of a run; None if it has none.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    return Calibration.load(run / CALIBRATION) if (run / CALIBRATION).exists() else None
 
 
 def is_bundle(path: str | Path) -> bool:
@@ -151,7 +173,8 @@ def _verified(folder: Path, file: str, hashes: Mapping[str, str]) -> bytes:
 def _write_about(folder: Path, config: AECFConfig) -> None:
     """Writes the README, and last what the bundle says of itself and of its files."""
     write_whole(folder / "README.md", readme(config))
-    files = sorted(path.name for path in folder.iterdir() if path.name in {CONFIG, PROGRAM, *ARRAYS})
+    ours = {CONFIG, PROGRAM, CALIBRATION, *ARRAYS}
+    files = sorted(path.name for path in folder.iterdir() if path.name in ours)
     hashes = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
     about = {"aecf_jax": __version__, "jax": jax.__version__, "platforms": list(PLATFORMS)}
     write_json(folder / MANIFEST, {"format": _FORMAT, "version": _VERSION, **about, "sha256": hashes})

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float32
 
+from aecf_jax.calibrate import Calibration
 from aecf_jax.config import AECFConfig
-from aecf_jax.deploy._bundle import read_bundle
+from aecf_jax.deploy._bundle import read_bundle, run_calibration
 from aecf_jax.deploy._program import Program, loaded_program, named_arrays, output_name, serving_program
 from aecf_jax.deploy._rows import PackedRows
 from aecf_jax.errors import require
@@ -71,18 +72,23 @@ class Predictor:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_model(cls, model: Any, **options: Any) -> "Predictor":
+    def from_model(cls, model: Any, calibration: Calibration | None = None, **options: Any) -> "Predictor":
         """Returns a predictor of a model in memory.
 
         Args:
             model: anything with `config` and `variables`.
+            calibration: of its logits.
             **options: `batch_sizes`.
+
+        Raises:
+            InputError: if the calibration is of another model's modalities.
         """
-        return cls(model.config, named_arrays(model.variables), serving_program(model.config), **options)
+        program = serving_program(model.config, calibration)
+        return cls(model.config, named_arrays(model.variables), program, **options)
 
     @classmethod
     def from_run(cls, run: str | Path, **options: Any) -> "Predictor":
-        """Returns a predictor of a run's best checkpoint.
+        """Returns a predictor of a run's best checkpoint, calibrated if the run is.
 
         Args:
             run: the folder that training wrote.
@@ -95,7 +101,8 @@ class Predictor:
         hint = "A run's folder is made by `aecf-jax train`."
         require((folder / "config.json").is_file(), "run", "be the folder of a run", str(run), hint)
         config = AECFConfig.from_file(folder / "config.json")
-        return cls.from_model(load_model(folder / config.checkpoint_dir).model, **options)
+        model = load_model(folder / config.checkpoint_dir).model
+        return cls.from_model(model, run_calibration(folder), **options)
 
     @classmethod
     def from_bundle(cls, bundle: str | Path, **options: Any) -> "Predictor":

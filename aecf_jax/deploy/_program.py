@@ -6,11 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float32
 
+from aecf_jax.calibrate import Calibration, calibrated
 from aecf_jax.config import AECFConfig
-from aecf_jax.errors import InputError, import_extra, message
+from aecf_jax.errors import InputError, import_extra, message, require
 from aecf_jax.nn import AECF
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -29,13 +31,18 @@ def output_name(config: AECFConfig) -> str:
     return "probabilities" if config.task_type == "classification" else "values"
 
 
-def serving_program(config: AECFConfig) -> Program:
-    """Returns the function that is exported and served; normalization is inside.
+def serving_program(config: AECFConfig, calibration: Calibration | None = None) -> Program:
+    """Returns the function that is exported and served; normalization and calibration are inside.
 
     Args:
         config: the model's.
+        calibration: of its logits, by what is present; None: they are left as they are.
+
+    Raises:
+        InputError: if the calibration is of another model's modalities.
     """
     module = AECF(config)
+    constants = None if calibration is None else _constants_of(calibration, config)
 
     def serve(
         arrays: Mapping[str, Array], features: dict[str, Float32[Array, "batch _"]], present: Bool[Array, "batch _"]
@@ -43,10 +50,9 @@ def serving_program(config: AECFConfig) -> Program:
         variables = unflatten_dict(dict(arrays), sep="/")
         encoded: Any = module.apply(variables, features, present, method="encode")
         result: Any = module.apply(variables, encoded, present, method="fuse")
+        output = result.output if constants is None else calibrated(constants, result.output, present)
         # Plain dictionaries: a dataclass of flax could be read only where flax is.
-        return {
-            output_name(config): _finished(config, result.output), "weights": result.weights, "entropy": result.entropy
-        }  # fmt: skip
+        return {output_name(config): _finished(config, output), "weights": result.weights, "entropy": result.entropy}
 
     return serve
 
@@ -57,7 +63,9 @@ def named_arrays(variables: Mapping[str, Any]) -> dict[str, Any]:
     return dict(flat)
 
 
-def exported_program(config: AECFConfig, arrays: Mapping[str, Any]) -> bytes:
+def exported_program(
+    config: AECFConfig, arrays: Mapping[str, Any], calibration: Calibration | None = None
+) -> bytes:
     """Returns the serving function as StableHLO for any batch size, which JAX alone can load and run.
 
     Parameters are its first argument, not part of it: they are kept once, and a model of any size has a small artefact.
@@ -65,8 +73,10 @@ def exported_program(config: AECFConfig, arrays: Mapping[str, Any]) -> bytes:
     Args:
         config: the model's.
         arrays: `named_arrays` of its variables, of which shapes and types are read.
+        calibration: of its logits, of which the few constants become part of the program.
 
     Raises:
+        InputError: if the calibration is of another model's modalities.
         MissingExtraError: if flatbuffers is not installed.
     """
     import_extra("flatbuffers", "export")
@@ -76,8 +86,9 @@ def exported_program(config: AECFConfig, arrays: Mapping[str, Any]) -> bytes:
     features = {name: jax.ShapeDtypeStruct((batch, width), jnp.float32) for name, width in widths}
     present = jax.ShapeDtypeStruct((batch, len(config.modalities)), jnp.bool_)
     shapes = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in arrays.items()}
+    serve = serving_program(config, calibration)
     with _without_source_lines():
-        lowered = export.export(jax.jit(serving_program(config)), platforms=PLATFORMS)(shapes, features, present)
+        lowered = export.export(jax.jit(serve), platforms=PLATFORMS)(shapes, features, present)
         return bytes(lowered.serialize())
 
 
@@ -112,6 +123,13 @@ def _without_source_lines() -> Generator[None]:
         yield
     finally:
         jax.config.update(option, before)
+
+
+def _constants_of(calibration: Calibration, config: AECFConfig) -> dict[str, np.ndarray]:
+    """Returns the constants of a calibration, which must be of this model."""
+    names = list(calibration.modalities)
+    require(names == list(config.modalities), "calibration", f"be of {list(config.modalities)}", names)
+    return calibration.arrays()
 
 
 def _finished(config: AECFConfig, output: Float32[Array, "batch classes"]) -> Float32[Array, "batch classes"]:
