@@ -14,6 +14,7 @@ from aecf_jax.data import Dataset as Dataset
 from aecf_jax.data import DropTable as DropTable
 from aecf_jax.data import load_splits as load_splits
 from aecf_jax.data import make_drops as make_drops
+from aecf_jax.deploy import Predictor as Predictor
 from aecf_jax.evaluate import evaluate_subsets as evaluate_subsets
 from aecf_jax.evaluate import late_fusion as late_fusion
 from aecf_jax.evaluate import robustness_curve as robustness_curve

@@ -58,7 +58,8 @@ def write_bundle(
         replace: whether to take the place of a bundle that is there.
 
     Raises:
-        InputError: if the calibration is of another model, or the folder is there, and is no bundle to be replaced, or the one it stands in is not.
+        InputError: if the calibration is of another model, or the folder is there, and is no bundle to be replaced, or
+            the one it stands in is not.
         MissingExtraError: if flatbuffers or safetensors is not installed.
     """
     out = Path(out)
@@ -101,7 +102,7 @@ def read_bundle(path: str | Path, *, program: bool = True) -> Bundle:
 
 
 def refresh_bundle(path: str | Path) -> None:
-    """Rebuilds a bundle's program and README from its parameters, configuration and calibration, for the JAX that is installed.
+    """Rebuilds a bundle's program and README from everything else in it, for the JAX that is installed.
 
     Args:
         path: the folder.

@@ -63,9 +63,7 @@ def named_arrays(variables: Mapping[str, Any]) -> dict[str, Any]:
     return dict(flat)
 
 
-def exported_program(
-    config: AECFConfig, arrays: Mapping[str, Any], calibration: Calibration | None = None
-) -> bytes:
+def exported_program(config: AECFConfig, arrays: Mapping[str, Any], calibration: Calibration | None = None) -> bytes:
     """Returns the serving function as StableHLO for any batch size, which JAX alone can load and run.
 
     Parameters are its first argument, not part of it: they are kept once, and a model of any size has a small artefact.

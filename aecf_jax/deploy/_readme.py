@@ -7,14 +7,15 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.deploy._program import PLATFORMS, output_name
 
 _SNIPPET = """import json, jax, numpy as np
+from pathlib import Path
 from jax import export
 arrays = {{}}
-for raw in (open(f"{{kind}}.safetensors", "rb").read() for kind in ("model", "normalization")):
+for raw in (Path(f"{{kind}}.safetensors").read_bytes() for kind in ("model", "normalization")):
     start = 8 + int.from_bytes(raw[:8], "little")
     for name, entry in json.loads(raw[8:start]).items():
         first, last = entry["data_offsets"]
         arrays[name] = np.frombuffer(raw[start + first : start + last], np.float32).reshape(entry["shape"])
-model = jax.jit(export.deserialize(open("model.stablehlo", "rb").read()).call)
+model = jax.jit(export.deserialize(Path("model.stablehlo").read_bytes()).call)
 features = {{name: np.zeros((5, width), np.float32) for name, width in {widths}.items()}}
 out = model(arrays, features, np.ones((5, {count}), bool))
 print({{name: array.shape for name, array in out.items()}})  # {output}, weights, entropy
