@@ -1,5 +1,7 @@
 """The README of a bundle: what the model is, and the lines that load and run it where this library is not."""
 
+import json
+
 import jax
 
 from aecf_jax import __version__
@@ -27,7 +29,7 @@ def readme(config: AECFConfig) -> str:
     widths = dict(zip(config.modalities, config.widths, strict=True))
     made = f"aecf_jax {__version__}, jax {jax.__version__}, for {', '.join(PLATFORMS)}"
     snippet = _SNIPPET.format(
-        widths=widths, count=len(widths), output=output_name(config)
+        widths=json.dumps(widths), count=len(widths), output=output_name(config)
     )  # fmt: skip
     return f"""# {_title(config)} from {len(widths)} modalities ({made})
 
