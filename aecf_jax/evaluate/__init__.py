@@ -19,6 +19,10 @@ from aecf_jax.evaluate._forward import BATCH_SIZE as BATCH_SIZE
 from aecf_jax.evaluate._forward import Model as Model
 from aecf_jax.evaluate._forward import compiled_programs as compiled_programs
 from aecf_jax.evaluate._forward import predict as predict
+from aecf_jax.evaluate._gate import GateDiagnosis as GateDiagnosis
+from aecf_jax.evaluate._gate import Replacement as Replacement
+from aecf_jax.evaluate._gate import gate_diagnosis as gate_diagnosis
+from aecf_jax.evaluate._gate import has_gate as has_gate
 from aecf_jax.evaluate._late_fusion import Predictor as Predictor
 from aecf_jax.evaluate._late_fusion import late_fusion as late_fusion
 from aecf_jax.evaluate._lattice import Monotonicity as Monotonicity
