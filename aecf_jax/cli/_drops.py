@@ -11,7 +11,7 @@ from aecf_jax.cli._plots import draw_robustness_curve
 from aecf_jax.cli._tables import COLUMNS, make_console, make_grid, number
 from aecf_jax.data import MECHANISMS, Dataset, DropTable, make_drops
 from aecf_jax.errors import nearest, require
-from aecf_jax.evaluate import EXACT, RobustnessCurve, late_fusion, robustness_curve
+from aecf_jax.evaluate import EXACT, Calibrated, RobustnessCurve, late_fusion, robustness_curve
 from aecf_jax.files import write_json
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.stats import Estimate
@@ -23,7 +23,9 @@ _SUMMED_UP = (0.3, 0.5, 0.7, 0.9)
 _WHOLE = {"seed": int, "length": int}
 
 
-def evaluate_on_drops(flags: Any, folder: Path, model: AECF_CLIP, dataset: Dataset, step: int) -> int:
+def evaluate_on_drops(
+    flags: Any, folder: Path, model: AECF_CLIP, dataset: Dataset, step: int, calibration: Calibrated | None = None
+) -> int:
     """Returns 0, after printing the metrics under one drop table, or under one for each rate of a curve.
 
     Args:
@@ -32,6 +34,7 @@ def evaluate_on_drops(flags: Any, folder: Path, model: AECF_CLIP, dataset: Datas
         model: of its best checkpoint.
         dataset: the rows.
         step: of the checkpoint.
+        calibration: (logits, visible) -> calibrated logits of the model; the baseline's are as they are.
 
     Raises:
         InputError: if what the flag asks for cannot be, or a file's table is of other rows.
@@ -40,9 +43,9 @@ def evaluate_on_drops(flags: Any, folder: Path, model: AECF_CLIP, dataset: Datas
     baseline, asked = None, str(flags.curve or flags.drops)
     if flags.curve is None:
         tables = [_table(dataset, asked)]
-        curve = robustness_curve(model, dataset, tables=tables)
+        curve = robustness_curve(model, dataset, tables=tables, calibration=calibration)
     else:
-        curve, baseline = _curve(model, dataset, asked), _baseline(model, dataset, asked)
+        curve, baseline = _curve(model, dataset, asked, calibration), _baseline(model, dataset, asked)
         tables = _curve_tables(dataset, asked, curve.rates)
     where = f"{dataset.name}, {dataset.part} part"
     written = _save(folder, tables, curve, baseline, where)
@@ -115,13 +118,14 @@ def _table(dataset: Dataset, text: str) -> DropTable:
     return make_drops(dataset, mechanism, **options)  # pyright: ignore[reportArgumentType]
 
 
-def _curve(predictor: Any, dataset: Dataset, text: str) -> RobustnessCurve:
+def _curve(predictor: Any, dataset: Dataset, text: str, calibration: Calibrated | None = None) -> RobustnessCurve:
     """Returns the curve that --curve names, of the model or of the baseline."""
     if text == EXACT:
-        return robustness_curve(predictor, dataset, exact=True)
+        return robustness_curve(predictor, dataset, exact=True, calibration=calibration)
     mechanism, options = parsed_drops(text)
     require("rate" not in options, "curve", "be without a rate: it has all of them", text)
-    return robustness_curve(predictor, dataset, mechanism=mechanism, **options)  # pyright: ignore[reportArgumentType]
+    options["mechanism"] = mechanism
+    return robustness_curve(predictor, dataset, calibration=calibration, **options)
 
 
 def _curve_tables(dataset: Dataset, text: str, rates: Sequence[float]) -> list[DropTable]:

@@ -35,6 +35,7 @@ from aecf_jax.evaluate._outputs import SubsetOutputs as SubsetOutputs
 from aecf_jax.evaluate._outputs import subset_outputs as subset_outputs
 from aecf_jax.evaluate._outputs import subsets as subsets
 from aecf_jax.evaluate._robustness import robustness_curve as robustness_curve
+from aecf_jax.evaluate._row_scores import Calibrated as Calibrated
 from aecf_jax.evaluate._subsets import MAX_SUBSETS as MAX_SUBSETS
 from aecf_jax.evaluate._subsets import evaluate_subsets as evaluate_subsets
 from aecf_jax.evaluate._subsets import subset_count as subset_count

@@ -224,6 +224,13 @@ def test_probability_is_the_stated_one(mechanism, cause, rate):
     assert (np.abs(hidden.reshape(-1, 6).mean(axis=0) - wanted) <= binomial_error(wanted, 2000)).all()
 
 
+def test_a_lone_row_has_the_plain_rate():
+    """Its place is 0, the mean: an error of one rank would hide it always or never."""
+    lone = made_dataset(1)
+    hidden = [make_drops(lone, "mnar", rate=0.5, seed=seed, allow_empty=True).visible.sum() for seed in range(60)]
+    assert abs(np.mean(hidden) / 3 - 0.5) <= binomial_error(0.5, 180)
+
+
 # Properties
 
 
