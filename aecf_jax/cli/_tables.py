@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aecf_jax.errors import import_extra
-from aecf_jax.evaluate import SubsetTable
+from aecf_jax.evaluate import SubsetRow, SubsetTable
 
 COLUMNS = {
     "classes": (("accuracy", "accuracy"), ("nll", "NLL"), ("ece", "ECE")),
@@ -60,7 +60,7 @@ def print_table(console: Any, table: SubsetTable) -> None:
         grid.add_column(heading, justify="right", no_wrap=True)
     for index, row in enumerate(table.rows):
         marks = [present if name in row.modalities else text(absent, style="dim") for name in table.modalities]
-        values = [number(row.metrics.get(name, math.nan)) for name, _ in COLUMNS[table.kind]]
+        values = [_cell(row, name) for name, _ in COLUMNS[table.kind]]
         following = table.rows[index + 1] if index + 1 < len(table.rows) else row
         grid.add_row(*marks, str(row.rows), *values, end_section=len(following.modalities) > len(row.modalities))
     console.print(grid)
@@ -87,6 +87,15 @@ def number(value: float) -> str:
     ('0.9722', '–')
     """
     return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _cell(row: SubsetRow, name: str) -> str:
+    """Returns a metric as it is printed, with its interval where there is one."""
+    value = number(row.metrics.get(name, math.nan))
+    if row.intervals is None or name not in row.intervals:
+        return value
+    low, high = row.intervals[name]
+    return f"{value} [{number(low)}, {number(high)}]"
 
 
 def _of(metrics: Mapping[str, Any], name: str) -> str:

@@ -28,6 +28,8 @@ class Evaluate:
     """Instead, hide modalities by a drop table: a file, or for example mcar:0.5 or mar:0.3,observed=image,seed=1."""
     curve: str | None = None
     """Instead, rates from 0 to 0.9 of mcar, mar:observed=image, mnar, exclusive or bursts:length=8; or of exact."""
+    intervals: bool = False
+    """Give every metric its 95 % interval, by the bootstrap over rows."""
     json: bool = False
     """Print JSON with all digits, instead of the table."""
     compile_cache: bool = True

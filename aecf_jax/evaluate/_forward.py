@@ -53,9 +53,10 @@ class Programs:
             self.traces += 1
             # Encoding is most of the work and the same for every subset: fusing hides again what is not seen.
             encoded = module.apply(variables, features, present, method="encode")
+            shared = module.apply(variables, encoded, views=len(seen), method="share")
 
             def output(one: Array) -> tuple[Array, Array]:
-                fused: Any = module.apply(variables, encoded, present & one[None, :], method="fuse")
+                fused: Any = module.apply(variables, shared, present & one[None, :], method="fuse_shared")
                 return fused.output, fused.entropy
 
             return jax.lax.map(output, seen)

@@ -1,5 +1,6 @@
 """What a model predicts from every subset of its modalities, a few subsets at a time: everything else reads this."""
 
+import math
 from collections.abc import Collection, Iterator
 from itertools import combinations
 from typing import NamedTuple
@@ -10,8 +11,8 @@ from jaxtyping import Bool, Float32
 from aecf_jax.data import Dataset
 from aecf_jax.evaluate._forward import BATCH_SIZE, Model, blocks, checked, programs
 
-_CHUNK = 16
-"""Subsets per call: enough to spread the cost of encoding, few enough to hold all their outputs in memory."""
+_HELD = 2**25
+"""Numbers of output that are held at a time, 128 MB: every further pass over the data encodes it again."""
 
 
 class SubsetOutputs(NamedTuple):
@@ -67,18 +68,29 @@ def subset_outputs(
     names = tuple(model.config.modalities)
     dataset = checked(model.config, dataset, batch_size)
     chosen = subsets(names, sizes)
-    size = min(_CHUNK, len(chosen))
-    forward = programs(model.config).subsets
+    held = max(1, _HELD // (len(dataset) * model.config.num_classes))
+    # Chunks of equal size, since each size is a program of its own.
+    size = math.ceil(len(chosen) / math.ceil(len(chosen) / held))
     for start in range(0, len(chosen), size):
         some = chosen[start : start + size]
         seen = np.zeros((size, len(names)), bool)
-        for index, subset in enumerate(some):
-            seen[index] = [name in subset for name in names]
-        parts = [
-            tuple(np.asarray(part)[: len(some), :count] for part in forward(model.variables, features, shown, seen))
-            for count, features, shown in blocks(dataset, dataset.present, batch_size)
-        ]
-        output, entropy = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
-        seen = seen[: len(some)]
-        counted = np.all(dataset.present[None] | ~seen[:, None], axis=-1)
-        yield SubsetOutputs(tuple(some), seen, output, entropy, counted)
+        seen[: len(some)] = [[name in subset for name in names] for subset in some]
+        yield _outputs(model, dataset, tuple(some), seen, batch_size)
+
+
+def _outputs(
+    model: Model, dataset: Dataset, some: tuple[tuple[str, ...], ...], seen: np.ndarray, batch_size: int
+) -> SubsetOutputs:
+    """Returns the predictions from some subsets; further rows of `seen` are padding."""
+    count, rows = len(some), len(dataset)
+    output = np.empty((count, rows, model.config.num_classes), np.float32)
+    entropy = np.empty((count, rows), np.float32)
+    forward, start = programs(model.config).subsets, 0
+    for real, features, shown in blocks(dataset, dataset.present, batch_size):
+        one, other = forward(model.variables, features, shown, seen)
+        output[:, start : start + real] = np.asarray(one)[:count, :real]
+        entropy[:, start : start + real] = np.asarray(other)[:count, :real]
+        start += real
+    seen = seen[:count]
+    counted = np.all(dataset.present[None] | ~seen[:, None], axis=-1)
+    return SubsetOutputs(some, seen, output, entropy, counted)

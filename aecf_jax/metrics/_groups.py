@@ -37,14 +37,18 @@ class Groups:
         """Returns how many are True along the last axis, of each data set."""
         return self._sum(chosen, np.int64)
 
-    def table(self, cell: Int[np.ndarray, "rows"], cells: int) -> Int[np.ndarray, "many cells"]:
+    def table(
+        self, cell: Int[np.ndarray, "some"], cells: int, rows: Int[np.ndarray, "some"] | None = None
+    ) -> Int[np.ndarray, "many cells"]:
         """Returns how many rows of each data set are in each cell.
 
         Args:
             cell: the cell of each row.
             cells: how many there are.
+            rows: which rows they are; None: all, in order.
         """
-        found = np.bincount(self.number * cells + cell, minlength=len(self.size) * cells)
+        number = self.number if rows is None else self.number[rows]
+        found = np.bincount(number * cells + cell, minlength=len(self.size) * cells)
         return found.reshape(len(self.size), cells)
 
     def _sum(self, terms: np.ndarray, kind: type) -> np.ndarray:

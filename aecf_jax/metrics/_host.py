@@ -49,9 +49,9 @@ def bin_index(values: Float[np.ndarray, "some"], edges: Float[np.ndarray, "edges
         edges: what `bin_edges` returned.
     """
     bins = len(edges) + 1
-    # Rounding puts the product at most one bin beside the right one.
-    guess = np.minimum((values * bins).astype(np.int64), bins - 1)
-    around = np.concatenate([[-np.inf], edges, [np.inf]])
+    # Rounding puts the product at most one bin beside the right one; that of 1 is one too many.
+    guess = (values * bins).astype(np.int64)
+    around = np.concatenate([[-np.inf], edges, [np.inf, np.inf]])
     guess -= values <= around[guess]
     guess += values > around[guess + 1]
     return guess
@@ -79,7 +79,8 @@ def _bins(probs: np.ndarray, hits: np.ndarray, edges: np.ndarray, groups: Groups
     # Most probabilities of many classes are small: only what lies above the first bin is searched for its own.
     # A NaN is above no edge: it falls in the first bin, whose sum shows it.
     above = np.flatnonzero(probs > (edges[0] if bins > 1 else np.inf))
-    column, row = np.divmod(above, probs.shape[1])
+    column = above // probs.shape[1]
+    row = above - column * probs.shape[1]
     value = probs.reshape(-1)[above]
     cell = (groups.number[row] * classes + column) * bins + bin_index(value, edges)
 
@@ -119,7 +120,10 @@ def host_classes(
     rank = np.sum((x > own) | ((x == own) & earlier), axis=0)
     rank = np.where(np.isnan(largest), classes + _TOP, rank)
     right, guess = rank == 0, targets.copy()
-    guess[~right] = logits[~right].argmax(axis=1)
+    wrong = np.flatnonzero(rank)
+    guess[wrong] = logits[wrong].argmax(axis=1)
+    actual = groups.table(targets, classes)
+    hits = actual - groups.table(targets[wrong], classes, wrong)
     x -= largest
     np.exp(x, out=x)
     total = x.sum(axis=0)
@@ -127,18 +131,21 @@ def host_classes(
     x /= total
     probs, top, truth = x, x.max(axis=0), np.arange(classes)[:, None] == targets[None, :]
     edges = bin_edges(bins)
+    classwise = _bins(probs, truth, edges, groups)
+    # Now what is left of the probabilities when the truth is taken away.
+    probs[targets, row] -= 1.0
     return ClassSums(
         rows=groups.size,
-        correct=groups.count(right),
+        correct=hits.sum(axis=-1),
         correct_top5=groups.count(rank < (_TOP if classes >= _TOP else 1)),
-        hits=groups.table(np.where(right, targets, classes), classes + 1)[:, :classes],
+        hits=hits,
         predicted=groups.table(guess, classes),
-        actual=groups.table(targets, classes),
+        actual=actual,
         nll=groups.sum(nll),
-        brier=groups.sum(np.square(probs - truth).sum(axis=0)),
+        brier=groups.sum(np.einsum("cr,cr->r", probs, probs)),
         confidence=groups.sum(top),
         top=_bins(top[None, :], right[None, :], edges, groups),
-        classwise=_bins(probs, truth, edges, groups),
+        classwise=classwise,
     )
 
 

@@ -100,14 +100,15 @@ class AECF(nn.Module):
         encoded = self.encoders[name](x, train=train).astype(jnp.float32)
         return jnp.where(present, encoded, jnp.zeros_like(encoded))
 
-    def share(self, encoded: Float[Array, "batch modality embed"], *, train: bool = False) -> Any:
+    def share(self, encoded: Float[Array, "batch modality embed"], *, train: bool = False, views: int = 1) -> Any:
         """Returns what every view of a batch has in common beyond its embeddings: see `Fusion.shared`.
 
         Args:
             encoded: embeddings of every modality, finite.
             train: whether dropout acts.
+            views: how many predictions will be made of it.
         """
-        return self.fusion.shared(encoded, prior=self.prior.value, train=train)
+        return self.fusion.shared(encoded, prior=self.prior.value, train=train, views=views)
 
     def fuse_shared(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
         """Returns the prediction from what `share` returned; the prior where nothing is present.

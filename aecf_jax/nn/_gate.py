@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from aecf_jax.errors import require
 from aecf_jax.nn._inputs import validate_tensor_input
-from aecf_jax.nn._mlp import MLP
+from aecf_jax.nn._mlp import MLP, first_kernel
 from aecf_jax.ops import gate_entropy, masked_softmax, normalized_sigmoid
 
 
@@ -61,7 +61,7 @@ class AdaptiveGate(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch width"], present: Bool[Array, "batch modality"] | None = None, *,
-        train: bool = False,
+        train: bool = False, multiplied: bool = False,
     ) -> GateOutput:  # fmt: skip
         """Returns the weights and their entropy.
 
@@ -69,19 +69,25 @@ class AdaptiveGate(nn.Module):
             x: concatenated embeddings; those of absent modalities must already be constant (the model zeroes them).
             present: True where a modality is there; None: all are. A row with none has all weights 0, entropy 0.
             train: whether dropout acts; then the apply call needs a "dropout" key.
+            multiplied: whether `x` is the sum of `products` over what is present.
 
         Raises:
             InputError: if `x` is not `input_dim` wide, or `present` not one column for each modality.
         """
-        validate_tensor_input(x, "x", 2, (-1, self.input_dim))
+        validate_tensor_input(x, "x", 2, (-1, -1 if multiplied else self.input_dim))
         if present is None:
             present = jnp.ones((x.shape[0], self.num_modalities), dtype=bool)
         validate_tensor_input(present, "present", 2, (x.shape[0], self.num_modalities), bool)
         hidden = (self.hidden_dims,) if isinstance(self.hidden_dims, int) else tuple(self.hidden_dims)
         mlp = MLP(hidden, self.num_modalities, dropout=self.dropout, dtype=self.dtype, name="mlp")
-        logits = mlp(x, train=train).astype(jnp.float32) / self._temperature()
+        logits = mlp(x, train=train, multiplied=multiplied).astype(jnp.float32) / self._temperature()
         weights = masked_softmax(logits, present) if self.use_softmax else normalized_sigmoid(logits, present)
         return GateOutput(weights, gate_entropy(weights))
+
+    def products(self, encoded: Float[Array, "batch modality embed"]) -> tuple[Float[Array, "batch hidden"], ...]:
+        """Returns each modality's part of the first layer, of which any subset's are summed."""
+        parts = jnp.split(first_kernel(self.variables["params"]["mlp"]), self.num_modalities)
+        return tuple(encoded[:, index] @ part for index, part in enumerate(parts))
 
     def _temperature(self) -> Float[Array, ""]:
         """The temperature in force."""

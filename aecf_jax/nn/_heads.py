@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from aecf_jax.errors import nearest, require
 from aecf_jax.nn._inputs import validate_tensor_input
-from aecf_jax.nn._mlp import MLP
+from aecf_jax.nn._mlp import MLP, first_kernel
 from aecf_jax.ops import unit_norm
 
 
@@ -32,18 +32,32 @@ class _Head(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch embed"], *, train: bool = False) -> Float[Array, "batch classes"]:
+    def __call__(
+        self, x: Float[Array, "batch embed"], *, train: bool = False, multiplied: bool = False
+    ) -> Float[Array, "batch classes"]:
         """Returns what the head predicts.
 
         Args:
             x: fused embeddings.
             train: whether dropout acts; then the apply call needs a "dropout" key.
+            multiplied: whether `x` is the weighted mean of `products`.
         """
-        validate_tensor_input(x, "x", 2, (-1, self.feat_dim))
+        validate_tensor_input(x, "x", 2, (-1, -1 if multiplied else self.feat_dim))
         hidden = self._torch_hidden() if self.hidden_dims is None else tuple(self.hidden_dims)
         if hidden or not self._may_be_identity() or self.feat_dim != self.output_dim:
-            x = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")(x, train=train)
+            mlp = MLP(hidden, self.output_dim, dropout=self.dropout, dtype=self.dtype, name="mlp")
+            x = mlp(x, train=train, multiplied=multiplied)
         return self._finished(x.astype(jnp.float32))
+
+    def products(self, encoded: Float[Array, "batch modality embed"]) -> tuple[Float[Array, "batch _"], ...] | None:
+        """Returns the first layer of each modality's embedding, of which any weighted means are taken; None: no layer.
+
+        A weighted mean of products is the product of the weighted mean.
+        """
+        layers = self.variables.get("params", {})
+        if "mlp" not in layers:
+            return None
+        return tuple(encoded[:, index] @ first_kernel(layers["mlp"]) for index in range(encoded.shape[1]))
 
     def _torch_hidden(self) -> tuple[int, ...]:
         """Hidden widths of PyTorch's head."""

@@ -1,6 +1,7 @@
 """The one stack of layers that encoders, gate and heads share."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,14 +31,33 @@ class MLP(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*batch width"], *, train: bool = False) -> Float[Array, "*batch out"]:
+    def __call__(
+        self, x: Float[Array, "*batch width"], *, train: bool = False, multiplied: bool = False
+    ) -> Float[Array, "*batch out"]:
         """Returns the output of the last layer.
 
         Args:
             x: input.
             train: whether dropout acts; then the apply call needs a "dropout" key.
+            multiplied: whether `x` is the input times `first_kernel` already, without the bias.
         """
         for index, width in enumerate(self.hidden_dims):
-            x = ACTIVATIONS[self.activation](nn.Dense(width, dtype=self.dtype, name=f"hidden_{index}")(x))
+            x = self._layer(f"hidden_{index}", width, x, multiplied=multiplied and index == 0)
+            x = ACTIVATIONS[self.activation](x)
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.output_dim, dtype=self.dtype, name="out")(x)
+        return self._layer("out", self.output_dim, x, multiplied=multiplied and not self.hidden_dims)
+
+    def _layer(self, name: str, width: int, x: Array, *, multiplied: bool) -> Array:
+        """One linear layer's output."""
+        if multiplied:
+            return x + jnp.broadcast_to(self.variables["params"][name]["bias"], x.shape)
+        return nn.Dense(width, dtype=self.dtype, name=name)(x)
+
+
+def first_kernel(params: Mapping[str, Any]) -> Float[Array, "width out"]:
+    """Returns the kernel of the first layer of an `MLP`, by whose parts parts of the input may be multiplied.
+
+    Args:
+        params: the parameters of the `MLP`.
+    """
+    return params["hidden_0" if "hidden_0" in params else "out"]["kernel"]

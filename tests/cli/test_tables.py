@@ -55,6 +55,14 @@ def test_a_narrow_terminal_folds_names_and_keeps_numbers(narrower):
     assert (" bottom_right " in lines[1]) == (not narrower)
 
 
+def test_intervals_stand_beside_their_metric_where_there_are_any():
+    table = make_table(["a"])
+    (row,) = table.rows
+    shown = printed(SubsetTable(("a",), "classes", (row._replace(intervals={"nll": (0.25, math.nan)}),)))
+    assert "0.6000  0.6000 [0.2500, –]  0.6000" in shown
+    assert "[" not in printed(table)
+
+
 def test_what_is_not_defined_is_a_dash():
     table = make_table(["a", "b"], value=lambda subset: math.nan if "b" in subset else 0.5)
     assert printed(table).count("–") == 6 + 1  # two subsets of three metrics, and the summary's "all modalities"

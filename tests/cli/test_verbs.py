@@ -87,6 +87,17 @@ def test_evaluate_prints_the_same_table_to_the_last_digit(trained, capsys):
     assert content["note"] == "Agrees with metrics.json to the last digit."
 
 
+def test_evaluate_gives_intervals_when_asked_and_agrees_with_a_run_that_reported_less(work, capsys):
+    path = work / "run" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    for row in metrics["table"]["subsets"]:
+        del row["metrics"]["entropy"]
+    path.write_text(json.dumps(metrics))
+    printed = succeed(capsys, "evaluate", "run", "--intervals")
+    assert [line.count("[") for line in printed.splitlines() if "●" in line] == [3, 3, 3]
+    assert printed.endswith("Agrees with metrics.json to the last digit.\n")
+
+
 def test_evaluate_says_when_it_does_not_agree(work, capsys):
     path = work / "run" / "metrics.json"
     metrics = json.loads(path.read_text())

@@ -13,6 +13,7 @@ from aecf_jax.errors import InputError
 from aecf_jax.evaluate import (
     SubsetRow,
     SubsetTable,
+    _outputs,
     compiled_programs,
     evaluate_subsets,
     predict,
@@ -130,8 +131,9 @@ def test_every_subset_sees_only_itself_on_the_rows_that_have_it(kind):
         columns = [list(WIDTHS).index(name) for name in row.modalities]
         counted = rows.present[:, columns].all(axis=1)
         assert row.rows == counted.sum() > 0
-        output = model({name: rows.features[name][counted] for name in row.modalities})[0]
-        expected = evaluate_predictions(np.asarray(output), rows.label[counted], model.config.task_type)
+        alone = model.forward({name: rows.features[name][counted] for name in row.modalities})
+        expected = evaluate_predictions(np.asarray(alone.output), rows.label[counted], model.config.task_type)
+        expected["entropy"] = float(np.mean(alone.entropy))
         assert row.metrics == pytest.approx(expected, rel=1e-4, abs=1e-5, nan_ok=True)  # float32 outputs, as above
     assert len({row.metrics[headline] for row in table.rows}) > 1
 
@@ -150,12 +152,13 @@ def test_one_program_serves_every_subset_pattern_data_set_and_seed():
     assert compiled_programs(config) == 2
 
 
-def test_more_subsets_than_fit_one_call_are_all_there():
+def test_more_subsets_than_are_held_at_a_time_are_all_there(monkeypatch):
     names = tuple("abcde")
     config = make_config(modalities=names, input_dims=(4,) * 5)
     rng = np.random.default_rng(0)
     features = {name: rng.normal(size=(BATCH, 4)).astype(np.float32) for name in names}
     rows = Dataset(features, rng.integers(0, 3, BATCH), np.ones((BATCH, 5), bool), num_classes=3)
+    monkeypatch.setattr(_outputs, "_HELD", 20 * BATCH * 3)
     calls = []
     table = evaluate_subsets(AECF_CLIP(config), rows, batch_size=BATCH, on_progress=lambda *at: calls.append(at))
     assert [row.modalities for row in table.rows] == subsets(names)
@@ -200,6 +203,7 @@ def test_summary_of_a_table():
         "full": {"accuracy": 0.875},
         "mean_of_subsets": {"accuracy": 1.625 / 3},
         "mean_of_singles": {"accuracy": 0.375},
+        "worst_subset": {"modalities": ["b"], "metrics": {"accuracy": 0.25}},
         "worst_single": {"modality": "b", "metrics": {"accuracy": 0.25}},
     }
 
