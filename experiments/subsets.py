@@ -1,0 +1,96 @@
+"""What evaluating all subsets of the modalities in one program saves, and how much memory it takes.
+
+Command:   python experiments/subsets.py --root ../shared/data
+Hardware:  2 CPU cores, shared with other work
+Minutes:   2 of processor time
+
+The loop is what one would write without it: for each subset `predict(model, data, present=subset)`, then
+`evaluate_predictions`. Both take blocks of as many rows as suit them, are compiled before, run by turns in one process,
+and are timed by the processor time of that process. The model is the default one for handwritten (six views), trained
+for 20 epochs: how sure a model is decides how many probabilities have to be binned. The 10,000 rows are the test part's
+400, repeated. docs/performance.md has the figures that it gave.
+"""
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from aecf_jax import AECF_CLIP, AECFConfig, AECFTrainer, DataConfig, Dataset, evaluate_subsets, load_splits
+from aecf_jax.evaluate import predict, subsets
+from aecf_jax.metrics import evaluate_predictions
+
+ROUNDS = 7
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default="../shared/data", help="folder of the original files of handwritten")
+    parser.add_argument("--memory", action="store_true", help="only evaluate 1,023 subsets of 10,000 rows")
+    args = parser.parse_args()
+    if args.memory:
+        print(f"1,023 subsets of 10,000 rows: {seconds(many_modalities):.1f} s of processor time, {peak():.0f} MiB")
+        return
+    splits = load_splits(DataConfig(data="handwritten", root=args.root))
+    test = splits.test
+    config = AECFConfig(modalities=test.modalities, input_dims=test.widths, num_classes=test.num_classes, epochs=20)
+    with tempfile.TemporaryDirectory() as run_dir:
+        trainer = AECFTrainer(config, run_dir=run_dir)
+        trainer.fit(splits.train, splits.validation)
+    model = trainer.model
+    for rows, batch in ((test, len(test)), (test.take(np.arange(10_000) % len(test)), 1024)):
+        by_turns(model, rows, batch)
+    # In a process of its own, whose peak is its own.
+    subprocess.run([sys.executable, __file__, "--memory"], check=True)
+
+
+def by_turns(model: AECF_CLIP, rows: Dataset, batch: int) -> None:
+    """Prints the times of both, and the median of the ratios of neighbouring runs."""
+    loop(model, rows, batch), evaluate_subsets(model, rows, batch_size=batch)
+    pairs = [
+        (seconds(lambda: loop(model, rows, batch)), seconds(lambda: evaluate_subsets(model, rows, batch_size=batch)))
+        for _ in range(ROUNDS)
+    ]
+    slow, fast = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    print(f"63 subsets of {len(rows):,} rows: loop {slow * 1e3:.0f} ms, together {fast * 1e3:.1f} ms, {ratio:.1f} x")
+
+
+def loop(model: AECF_CLIP, rows: Dataset, batch: int) -> list[dict[str, float]]:
+    """Returns the metrics of every subset, evaluated alone."""
+    names = model.config.modalities
+    seen = [np.array([name in subset for name in names]) for subset in subsets(tuple(names))]
+    outputs = (predict(model, rows, present=one, batch_size=batch).output for one in seen)
+    return [evaluate_predictions(output, rows.label, "classification") for output in outputs]
+
+
+def many_modalities() -> None:
+    """Evaluates all subsets of ten modalities."""
+    rng = np.random.default_rng(0)
+    features = {f"m{index}": rng.normal(size=(10_000, 16)).astype(np.float32) for index in range(10)}
+    rows = Dataset(features, rng.integers(0, 10, 10_000), np.ones((10_000, 10), bool), num_classes=10)
+    config = AECFConfig(modalities=rows.modalities, input_dims=rows.widths, num_classes=10)
+    evaluate_subsets(AECF_CLIP(config), rows)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Returns the processor time that something takes."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def peak() -> float:
+    """Returns the most memory that this process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
