@@ -9,6 +9,9 @@ from aecf_jax.errors import require
 CONFIG, DATA, METRICS, HISTORY = "config.json", "data.json", "metrics.json", "metrics.jsonl"
 """What a run's folder holds, beside checkpoints, logs and plots."""
 
+CALIBRATION = "calibration.json"
+"""Beside these, in the folder of a run that was calibrated."""
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the dictionary in a JSON file of a run.

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 _RUN = arg(metavar="RUN", help="Folder of the run.")
+_RUNS = arg(metavar="RUN [RUN ...]", help="Folders of finished runs on the same data; those that differ in their seed "
+                                          "alone are replicates of one model.")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,23 @@ class Compare:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write one page on runs, as HTML, Markdown and JSON: can they be trusted where modalities are missing?"""
+
+    runs: Positional[Annotated[tuple[Path, ...], _RUNS]]
+    out: Path | None = None
+    """Folder for report.html, report.md and report.json, which are replaced; None: RUN/report of the first run."""
+    baseline: tuple[Path, ...] = ()
+    """Runs to compare with, on the same test rows."""
+    draws: int = 1000
+    """Resamples of the test rows that intervals are made of."""
+    root: str | None = None
+    """Folder of a named source's files; None: the runs'."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export:
     """Write a run's model as a bundle that runs without this library, or as a PyTorch state dict."""
 
@@ -111,6 +130,7 @@ class Data:
 
 
 VERBS: Mapping[str, type] = {
-    "evaluate": Evaluate, "predict": Predict, "compare": Compare, "export": Export, "info": Info, "data": Data,
+    "evaluate": Evaluate, "predict": Predict, "compare": Compare, "report": Report, "export": Export, "info": Info,
+    "data": Data,
 }  # fmt: skip
 """The verbs in the order of the help; each has a module of its name, `cli/_NAME.py`, with `run`."""
