@@ -2,7 +2,7 @@ r"""How often `compare` finds a difference where there is none, and where there 
 
 Command:   python experiments/comparison.py
 Hardware:  2 CPU cores
-Minutes:   4 of processor time
+Minutes:   2 of processor time
 
 Simulated are losses of 200 rows: a skewed difficulty of each row, what a seed adds (standard deviation 0.1), and a
 skewed remainder of each network and row; "other rows" gives two models of one mean different hard rows; 4,000 pairs of
@@ -21,6 +21,10 @@ binomial 95 % interval where pairs are independent:
   no difference, 3 + 3 seeds, seeds ignored                     0.488 ± 0.016
   difference of 0.2, 3 + 3 seeds                                0.426 ± 0.015
   difference of 0.2, 5 + 5 seeds                                0.747 ± 0.014
+  networks, nll, 3 + 3 seeds of one model                       0.040
+  networks, nll, 2 seeds of one model, --by run                 0.549
+  networks, accuracy, 3 + 3 seeds of one model                  0.036
+  networks, accuracy, 2 seeds of one model, --by run            0.286
 """
 
 import argparse
