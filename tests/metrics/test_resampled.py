@@ -42,7 +42,7 @@ def assert_as_written_out(output, targets, task, counts):
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(OUTPUT, COUNTS, SEED)
 def test_a_draw_is_worth_what_its_rows_are(kind, output, counts, seed):
     task, make = TARGETS[kind]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
@@ -87,6 +87,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert binomial_interval(held, 400, 0.999)[0] < 0.93 < binomial_interval(held, 400, 0.999)[1]
 
 
+@settings(max_examples=15)
 @given(hnp.arrays(np.float64, 5, elements=st.floats(-9, 9, width=16)), LEVEL)
 def test_the_interval_over_seeds_is_scipy_s_t_interval(values, level):
     found = mean_interval(values, level)
