@@ -4,7 +4,9 @@ Type checkers and editors read it as it stands; `__init__.py` reads it to import
 """
 
 from aecf_jax.calibrate import Calibration as Calibration
+from aecf_jax.calibrate import Conformal as Conformal
 from aecf_jax.calibrate import fit_calibration as fit_calibration
+from aecf_jax.calibrate import fit_conformal as fit_conformal
 from aecf_jax.checkpoint import Checkpoints as Checkpoints
 from aecf_jax.config import AECFConfig as AECFConfig
 from aecf_jax.config import DataConfig as DataConfig

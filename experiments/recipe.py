@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aecf_jax import AECFConfig, AECFTrainer, evaluate_subsets
+from aecf_jax import AECF_CLIP, AECFConfig, AECFTrainer, evaluate_subsets
 from aecf_jax.data import Part, Splits
 from aecf_jax.evaluate import SubsetTable
 
@@ -33,6 +33,11 @@ Figures = dict[str, Figure]
 
 def trained_table(config: AECFConfig, splits: Splits, *, seed: int, part: Part = "test") -> SubsetTable:
     """Returns one model's table of a part, trained on `splits.train` and selected on `splits.validation`."""
+    return evaluate_subsets(trained_model(config, splits, seed=seed), splits.parts[part])
+
+
+def trained_model(config: AECFConfig, splits: Splits, *, seed: int) -> AECF_CLIP:
+    """Returns one model, trained on `splits.train` and selected on `splits.validation`."""
     data = splits.train
     config = config.update(
         modalities=data.modalities, input_dims=data.widths, num_classes=data.num_classes, seed=seed,
@@ -43,7 +48,7 @@ def trained_table(config: AECFConfig, splits: Splits, *, seed: int, part: Part =
         stopped = trainer.fit(data, splits.validation)["stopped"]
         if stopped == "signal":
             sys.exit("interrupted")
-        return evaluate_subsets(trainer.model, splits.parts[part])
+        return trainer.model
 
 
 def alone(splits: Splits, modality: str) -> Splits:

@@ -25,7 +25,7 @@ def recipe():
     del sys.modules["recipe"]
 
 
-@pytest.mark.parametrize("name", ["digits", "avmnist"])
+@pytest.mark.parametrize("name", ["digits", "avmnist", "calibration"])
 def test_a_header_has_its_command_hardware_minutes_and_figures(recipe, name):
     header = load(name).__doc__
     for line in (f"Command:   python experiments/{name}.py", "Hardware:  ", "Minutes:   "):

@@ -1,5 +1,14 @@
-"""Post-hoc calibration by pattern of visible modalities, fitted on validation rows and on nothing else."""
+"""Post-hoc calibration and conformal sets by pattern of visible modalities, fitted on validation rows alone."""
 
 from aecf_jax.calibrate._apply import calibrated as calibrated
+from aecf_jax.calibrate._calibration import METHODS as METHODS
 from aecf_jax.calibrate._calibration import Calibration as Calibration
+from aecf_jax.calibrate._conformal import Conformal as Conformal
+from aecf_jax.calibrate._conformal import fit_conformal as fit_conformal
+from aecf_jax.calibrate._coverage import CoverageRow as CoverageRow
+from aecf_jax.calibrate._coverage import conformal_coverage as conformal_coverage
+from aecf_jax.calibrate._coverage import expected_coverage as expected_coverage
+from aecf_jax.calibrate._entries import BY as BY
 from aecf_jax.calibrate._fit import fit_calibration as fit_calibration
+from aecf_jax.calibrate._rows import calibration_rows as calibration_rows
+from aecf_jax.calibrate._scores import SCORES as SCORES

@@ -9,6 +9,7 @@ from typing import Any
 from aecf_jax.cli._drops import evaluate_on_drops
 from aecf_jax.cli._files import METRICS, existing_run, read_json
 from aecf_jax.cli._run import best_model, feasible_sizes, read_config, read_data, run_splits, use_compile_cache
+from aecf_jax.cli._saved import described, saved_calibration
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console, print_table
 from aecf_jax.config import AECFConfig
@@ -34,11 +35,16 @@ def run(flags: Any, _defaults: Defaults) -> int:
     model, step = best_model(folder, config)
     if flags.drops is not None or flags.curve is not None:
         return evaluate_on_drops(flags, folder, model, dataset, step)
-    table = evaluate_subsets(model, dataset, sizes=feasible_sizes(config), draws=DRAWS if flags.intervals else 0)
-    if note is None:
+    calibration = saved_calibration(folder, config, step, wanted=flags.calibration)
+    draws = DRAWS if flags.intervals else 0
+    table = evaluate_subsets(model, dataset, sizes=feasible_sizes(config), calibration=calibration, draws=draws)
+    if calibration is not None:
+        note = described(calibration, folder)
+    elif note is None:
         note = _agreement(folder, table)
     if flags.json:
-        content = {"data": dataset.name, "part": dataset.part, "step": step, "table": table.to_dict()}
+        content = {"data": dataset.name, "part": dataset.part, "step": step, "calibrated": calibration is not None,
+                   "table": table.to_dict()}  # fmt: skip
         print(json.dumps({**content, "summary": table.summary(), "note": note}, indent=1, allow_nan=False))
         return 0
     console = make_console()

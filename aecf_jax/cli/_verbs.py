@@ -34,6 +34,31 @@ class Evaluate:
     """Give every metric its 95 % interval, by the bootstrap over rows."""
     json: bool = False
     """Print JSON with all digits, instead of the table."""
+    calibration: bool = True
+    """Use the calibration that `aecf-jax calibrate` saved with the run, if any; --drops and --curve never do."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrate:
+    """Make a run's probabilities honest for every pattern of missing modalities, on its validation rows alone."""
+
+    run: Positional[Annotated[Path, _RUN]]
+    method: Literal["temperature", "vector", "isotonic", "none"] = "temperature"
+    """One number that sharpens or softens; a scale and a shift per class; a rising line; or none, for sets alone."""
+    by: Literal["pattern", "size", "all"] = "pattern"
+    """What gets a calibration of its own: each set of visible modalities, each number of them, or all together."""
+    sets: Literal["lac", "aps", "none"] = "lac"
+    """Conformal sets as well: the smallest (lac), for classes also adaptive ones (aps), or none."""
+    coverage: float = 0.9
+    """Share of new rows whose set is to hold the truth."""
+    root: str | None = None
+    """Folder of a named source's files; None: the run's."""
+    seed: int = 0
+    """Of the folds of the cross-validation, and of every other random draw."""
+    force: bool = False
+    """Replace the calibration and the sets that the run has."""
     compile_cache: bool = True
     """Keep compiled programs in the user's cache folder, so that the next start is faster."""
 
@@ -50,6 +75,10 @@ class Predict:
     """File to write: .csv, .npz or .jsonl; without a suffix, a folder of .npy files."""
     nan_as_missing: bool = False
     """Treat a modality as missing in rows where it has NaN, or in all if the file lacks it, instead of refusing."""
+    calibration: bool = True
+    """Use the calibration that `aecf-jax calibrate` saved with the run, if there is one."""
+    sets: bool = False
+    """Write conformal sets as well: 1 for each class in a row's set; of labels, whether each may be 0, and may be 1."""
     force: bool = False
     """Replace the output file if it exists."""
     compile_cache: bool = True
@@ -130,7 +159,7 @@ class Data:
 
 
 VERBS: Mapping[str, type] = {
-    "evaluate": Evaluate, "predict": Predict, "compare": Compare, "report": Report, "export": Export, "info": Info,
-    "data": Data,
+    "evaluate": Evaluate, "calibrate": Calibrate, "predict": Predict, "compare": Compare, "report": Report,
+    "export": Export, "info": Info, "data": Data,
 }  # fmt: skip
 """The verbs in the order of the help; each has a module of its name, `cli/_NAME.py`, with `run`."""

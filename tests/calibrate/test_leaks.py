@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from aecf_jax.calibrate import fit_calibration
+from aecf_jax.calibrate import fit_calibration, fit_conformal
 from aecf_jax.data import Splits, fit_standardization, refuse_leak, shared_rows
 from aecf_jax.errors import InputError
 from tests.calibrate.rows import small_model, small_splits
 
 DOORS = {
     "calibration": lambda data: fit_calibration(small_model(), data),
+    "conformal": lambda data: fit_conformal(small_model(), data),
     "standardization": fit_standardization,
 }
 door = pytest.mark.parametrize("fit", DOORS.values(), ids=DOORS)
@@ -60,7 +61,7 @@ def test_test_rows_under_another_name_are_refused(share):
 @door
 def test_relabelled_or_shuffled_test_rows_are_refused(fit):
     splits = small_splits()
-    part = "validation" if fit is DOORS["calibration"] else "train"
+    part = "train" if fit is fit_standardization else "validation"
     turned = splits.test.take(np.arange(len(splits.test))[::-1], part=part)
     with pytest.raises(InputError, match="must hold no rows of the test part"):
         fit(Splits(**(splits.parts | {part: turned})))
