@@ -25,7 +25,7 @@ def recipe():
     del sys.modules["recipe"]
 
 
-@pytest.mark.parametrize("name", ["digits", "avmnist", "calibration"])
+@pytest.mark.parametrize("name", ["digits", "avmnist"])
 def test_a_header_has_its_command_hardware_minutes_and_figures(recipe, name):
     header = load(name).__doc__
     for line in (f"Command:   python experiments/{name}.py", "Hardware:  ", "Minutes:   "):
@@ -33,6 +33,15 @@ def test_a_header_has_its_command_hardware_minutes_and_figures(recipe, name):
     figures = recipe.expected_figures(header)
     assert len(figures) >= 5
     assert all(0 <= figure.mean <= 2 and figure.spread >= 0 for figure in figures.values())
+
+
+def test_the_header_of_calibration_says_that_patterns_win(recipe):
+    header = load("calibration").__doc__
+    assert "Command:   python experiments/calibration.py" in header
+    figures = recipe.expected_figures(header)
+    for name in ("yeast", "avmnist"):
+        assert figures[f"{name}, change, all patterns, upper"].mean < 0
+        assert figures[f"{name}, patterns above by more than noise"] == (0, 0)
 
 
 def test_figures_are_printed_as_they_are_read(recipe):
