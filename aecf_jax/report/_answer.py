@@ -136,13 +136,12 @@ def _says_what_is_true(report: Report, model: Report) -> Check | None:
     """Returns whether probabilities are right on average, with every subset."""
     if report["kind"] not in PROBABLE:
         return None
-    table = model["calibrated"] or model["table"]
-    known = [row for row in table if math.isfinite(value(row, "ece"))]
+    known = [row for row in model["table"] if math.isfinite(value(row, "ece"))]
     if not known:
         return None
     high = max(known, key=lambda row: value(row, "ece"))
     bad = [row for row in known if value(row, "ece") > NEAR]
-    after = "after calibration" if model["calibrated"] else "as the model gives them, not calibrated"
+    after = "after calibration" if piece(model, "calibration") else "as the model gives them, not calibrated"
     said = f"{after}: largest ECE {number(value(high, 'ece'))}, with {plus(high['modalities'])}"
     return Check(f"Are its probabilities off by at most {NEAR:g} on average, with every subset?", not bad,
                  said + (f"; above {NEAR:g} with {len(bad)} of {len(known)}" if bad else ""))  # fmt: skip

@@ -19,8 +19,7 @@ class RunFacts:
         data: what the run's data.json says: settings, modalities, widths, rows and SHA-256 by part.
         recorded: what the run's metrics.json says: steps, epochs, seconds, versions.
         history: what it logged, one entry a validation.
-        table: metrics by subset, as `SubsetTable.to_dict` has it, before any calibration.
-        calibrated: the same after calibration.
+        table: metrics by subset, as `SubsetTable.to_dict` has it; of calibrated outputs, where the run is calibrated.
         presence: part -> modality -> share of rows that have it; and how many rows have none.
         prevalence: metrics of predicting the training rows' frequencies, or mean, whatever the input.
         robustness: the curve over missing rates, with its drop tables' hashes.
@@ -39,7 +38,6 @@ class RunFacts:
     recorded: Facts
     table: Facts
     history: Sequence[Facts] = ()
-    calibrated: Facts | None = None
     presence: Facts | None = None
     prevalence: Facts | None = None
     robustness: Facts | None = None

@@ -12,7 +12,15 @@ import numpy as np
 
 import aecf_jax
 from aecf_jax.data import Dataset
-from aecf_jax.evaluate import MAX_SUBSETS, RobustnessCurve, evaluate_subsets, monotonicity, predict, subset_count
+from aecf_jax.evaluate import (
+    MAX_SUBSETS,
+    RobustnessCurve,
+    evaluate_subsets,
+    gate_diagnosis,
+    monotonicity,
+    predict,
+    subset_count,
+)
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.report._diagrams import BINS, calibration_facts, prevalence_facts, reliability_facts
 from aecf_jax.report._facts import RunFacts, plain
@@ -71,14 +79,21 @@ def run_facts(
     model, test = subject.model, subject.splits.test
     sizes = _sizes(len(model.config.modalities))
     on_part("every subset")
-    table = evaluate_subsets(model, test, sizes=sizes).to_dict()
+    how: dict[str, Any] = {"calibration": subject.calibration, "draws": resampling.draws, "seed": resampling.seed}
+    table = evaluate_subsets(model, test, sizes=sizes, **how).to_dict()
     on_part("reliability")
     diagrams = reliability_facts(subject, sizes)
     reasons = _reasons(table["kind"], sizes)
-    lattice = None
+    how["level"] = resampling.level
+    if not (test.select(model.config.modalities).present.sum(axis=1) > 1).any():
+        reasons["gate"] = "no row has two modalities"
+    lattice = gate = None
     if "monotonicity" not in reasons:
         on_part("monotonicity")
-        lattice = monotonicity(model, test, calibration=subject.calibration, **resampling._asdict()).to_dict()
+        lattice = monotonicity(model, test, **how).to_dict()
+    if "gate" not in reasons:
+        on_part("gate")
+        gate = gate_diagnosis(model, test, **how).to_dict()
     on_part("robustness curves")
     robustness, curve = curve_facts(subject, against, resampling)
     on_part("costs")
@@ -95,6 +110,7 @@ def run_facts(
         calibration=plain(calibration_facts(subject.calibration)),
         robustness=robustness,
         monotonicity=lattice,
+        gate=plain(gate),
         costs=_costs(model, test),
         protocol={"seeds": {"drop tables and resamples": resampling.seed}, "draws": resampling.draws,
                   "level": resampling.level, "environment": _environment(), "bins": BINS, "reasons": reasons},
@@ -108,7 +124,7 @@ def _reasons(kind: str, sizes: tuple[int, ...] | None) -> dict[str, str]:
     if sizes is not None:
         reasons["monotonicity"] = f"more than {MAX_SUBSETS:,} subsets"
     if kind == "embedding":
-        reasons |= dict.fromkeys(("monotonicity", "prevalence"), "does not apply to an embedding")
+        reasons |= dict.fromkeys(("monotonicity", "gate", "prevalence"), "does not apply to an embedding")
     if kind in ("embedding", "values"):
         reasons |= dict.fromkeys(("reliability", "calibration", "conformal"), "nothing here is a probability")
     return reasons

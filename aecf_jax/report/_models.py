@@ -94,8 +94,6 @@ def _model(name: str, runs: Sequence[RunFacts]) -> dict[str, Any]:
         "changes": config_changes(runs[0].config),
         "seeds": [run.config.get("seed") for run in runs],
         "table": merged_table([run.table for run in runs]),
-        "calibrated": None if any(run.calibrated is None for run in runs)
-        else merged_table([run.calibrated for run in runs if run.calibrated is not None]),
         "runs": [run.to_dict() for run in runs],
     }  # fmt: skip
 

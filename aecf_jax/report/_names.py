@@ -2,18 +2,18 @@
 
 LABELS = {
     "accuracy": "accuracy", "map": "mAP", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "nll": "NLL", "brier": "Brier",
-    "ece": "ECE", "ece_equal_mass": "ECE, equal mass", "ece_debiased": "ECE, debiased", "rms": "RMS",
-    "brier_reliability": "Brier: reliability", "brier_resolution": "Brier: resolution",
+    "entropy": "gate entropy", "ece": "ECE", "ece_equal_mass": "ECE, equal mass", "ece_debiased": "ECE, debiased",
+    "rms": "RMS", "brier_reliability": "Brier: reliability", "brier_resolution": "Brier: resolution",
     "classwise_ece": "classwise ECE", "mce": "MCE", "f1_macro": "macro F1",
     "cosine_similarity": "cosine", "centroid_accuracy": "centroid accuracy",
 }  # fmt: skip
 """Metric -> its heading; others go by their own names."""
 
 SHOWN = {
-    "classes": ("accuracy", "nll", "brier", "ece"),
-    "labels": ("map", "nll", "brier", "ece"),
-    "values": ("rmse", "mae", "r2"),
-    "embedding": ("cosine_similarity", "centroid_accuracy"),
+    "classes": ("accuracy", "nll", "brier", "ece", "entropy"),
+    "labels": ("map", "nll", "brier", "ece", "entropy"),
+    "values": ("rmse", "mae", "r2", "entropy"),
+    "embedding": ("cosine_similarity", "centroid_accuracy", "entropy"),
 }
 """What is predicted -> the metrics of the table of subsets, the headline first."""
 

@@ -7,6 +7,7 @@ from aecf_jax.report._blocks import Page
 from aecf_jax.report._calibration import calibration_section, conformal_section
 from aecf_jax.report._card import card_section
 from aecf_jax.report._cost import cost_section
+from aecf_jax.report._gating import gate_section
 from aecf_jax.report._html import html_page
 from aecf_jax.report._markdown import markdown_page
 from aecf_jax.report._numbers import counted
@@ -17,7 +18,7 @@ from aecf_jax.report._subsets import subsets_section
 
 _SECTIONS = (
     answer_section, card_section, subsets_section, robustness_section, calibration_section, conformal_section,
-    order_section, cost_section, protocol_section,
+    order_section, gate_section, cost_section, protocol_section,
 )  # fmt: skip
 
 

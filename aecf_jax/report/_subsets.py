@@ -26,7 +26,6 @@ from aecf_jax.report._read import (
 _MOST_UNFOLDED = 31
 _MOST_OF_A_SIZE = 70
 _EXTREMES = 10
-_MORE = {"entropy": "gate entropy", "regret": "regret"}
 
 
 def subsets_section(report: Report) -> Section:
@@ -51,6 +50,8 @@ def _lead(report: Report) -> str:
     figure = full(model)["metrics"][report["headline"]]
     lacking = any(row["rows"] != full(model)["rows"] for row in model["table"])
     parts = ["The model sees the modalities marked ● and nothing else."]
+    if piece(model, "calibration"):
+        parts.append("Its outputs are calibrated.")
     if lacking:
         parts.append("A subset is measured on the rows that have all of it, so that rows differ between subsets.")
     if figure["count"] > 1:
@@ -152,12 +153,10 @@ def _axis(report: Report, model: Report) -> tuple[float, float]:
 def _table(report: Report, model: Report, rows: list[Report], axis: tuple[float, float]) -> Table:
     """Returns one row per subset."""
     metric, *others = _metrics(report, model)
-    more = [name for name in _MORE if rows and all(row.get(name) for row in rows)]
     ends = any(row["metrics"][metric].get("low") is not None for row in rows)
     columns = [*(Column(name, "mark") for name in report["modalities"]), Column("rows", "number"),
                Column(label(metric), "number"), *[Column("interval", "number")] * ends, Column(label(metric), "range"),
-               *(Column(label(name), "number") for name in others),
-               *(Column(_MORE[name], "number") for name in more)]  # fmt: skip
+               *(Column(label(name), "number") for name in others),]  # fmt: skip
     base = nothing(report, model)
     cells = tuple(
         (
@@ -167,7 +166,6 @@ def _table(report: Report, model: Report, rows: list[Report], axis: tuple[float,
             *[bounds(row["metrics"][metric])] * ends,
             drawn(row["metrics"][metric]),
             *(written(row["metrics"][name]) for name in others),
-            *(written(row[name]) for name in more),
         )
         for row in rows
     )

@@ -41,7 +41,12 @@ def test_report_of_a_run_and_its_baseline(work, trained, capsys):
     assert [row["modalities"] for row in model["table"]] == [["image"], ["text"], ["image", "text"]]
     (run,) = model["runs"]
     recorded = json.loads(Path("run/metrics.json").read_text())
-    assert run["table"]["subsets"][-1]["metrics"]["nll"] == recorded["table"]["subsets"][-1]["metrics"]["nll"]
+    (plain,) = baseline["runs"]
+    for row, known in zip(plain["table"]["subsets"], recorded["table"]["subsets"], strict=True):
+        low, high = row["intervals"]["nll"]
+        assert low <= row["metrics"]["nll"] == known["metrics"]["nll"] <= high
+    assert run["table"]["subsets"][-1]["metrics"]["nll"] == run["reliability"]["after"]["nll"]["full"]
+    assert run["gate"]["verdict"] in ("the gate is used", "the gate is not used", "no evidence either way")
     assert run["calibration"]["method"] == "temperature"
     assert run["reliability"]["after"]["nll"]["full"] != run["reliability"]["before"]["nll"]["full"]
     assert sum(run["reliability"]["diagrams"][0]["before"]["counts"]) == 12

@@ -80,6 +80,7 @@ def _parts(kind: str, modalities: tuple[str, ...]) -> dict[str, Any]:
         "calibration": _calibration() if kind in ("classes", "labels") else None,
         "robustness": made,
         "monotonicity": {"rows": 100, "covering": rate, "nested": rate},
+        "gate": _gate(modalities) if kind != "embedding" else None,
         "costs": {"ms_per_1000_rows": 3.0, "predict_megabytes": 100.0, "how": "By a clock."},
         "protocol": {"seeds": {"bootstrap": 0}, "draws": 1000, "level": 0.95, "bins": 15,
                      "environment": {"aecf_jax": "0.1.0"}, "reasons": {}},
@@ -96,3 +97,11 @@ def _reliability() -> dict[str, Any]:
 def _calibration() -> dict[str, Any]:
     entries = [{"name": "all", "rows": 100, "temperature": 1.25}]
     return {"method": "temperature", "by": "pattern", "rows": 100, "drops": "every subset", "entries": entries}
+
+
+def _gate(modalities: tuple[str, ...]) -> dict[str, Any]:
+    cost = {"loss": {"value": 0.1, "low": 0.05, "high": 0.2}, "accuracy": {"value": -0.1, "low": -0.2, "high": 0.0}}
+    shares = dict.fromkeys(modalities, 1 / len(modalities))
+    return {"verdict": "the gate is used", "rows": 100, "loss": 0.5, "entropy": 0.9, "largest_entropy": 1.1,
+            "mean_weights": shares, "collapsed": None, "mean": cost, "shuffled": cost,
+            "dominance": {str(label): shares for label in range(40)}}  # fmt: skip

@@ -72,8 +72,8 @@ def test_names_are_shown_as_they_are(name):
     [
         ("classes", True, []),
         ("embedding", True, []),
-        ("values", False, ["robustness", "monotonicity"]),
-        ("classes", False, ["robustness", "calibration", "monotonicity"]),
+        ("values", False, ["robustness", "monotonicity", "gate"]),
+        ("classes", False, ["robustness", "calibration", "monotonicity", "gate"]),
     ],
 )
 def test_sections_are_those_that_apply(kind, bare, more):
