@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 import tyro
 from tyro.conf import arg, subcommand
 
+from aecf_jax.cli._files import CONFIG, existing_run
 from aecf_jax.cli._settings import DEFAULT_LOGGER, FROM_DATA, Defaults
 from aecf_jax.cli._verbs import VERBS
 from aecf_jax.config import AECFConfig, DataConfig
@@ -34,6 +35,8 @@ class TrainOnly:
     """Folder of the run; None: runs/DATA-N with the next free number."""
     config: Path | None = None
     """A .toml or .json file with defaults for these flags, for example the config.json of another run."""
+    init_from: Path | None = None
+    """Start from the parameters of this run, for example an imported one, with its settings as defaults."""
     resume: Path | None = None
     """Go on with the interrupted run in this folder, exactly as it was started; takes no other settings."""
     logger: Literal["tensorboard", "csv", "wandb", "none"] = DEFAULT_LOGGER
@@ -58,6 +61,19 @@ def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
     union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for name, verb in verbs.items()])
     config = (tyro.conf.OmitArgPrefixes,)
     return tyro.cli(cast(Any, union), prog="aecf-jax", description=_DESCRIPTION, args=argv, config=config)
+
+
+def settings_file(flags: Any) -> Path | None:
+    """Returns the file that the defaults of `train` are in, if any: that of --config, or that of the run to start from.
+
+    Args:
+        flags: the parsed flags of any verb.
+
+    Raises:
+        InputError: if the run to start from is none.
+    """
+    given, start = getattr(flags, "config", None), getattr(flags, "init_from", None)
+    return given if given is not None or start is None else existing_run(start) / CONFIG
 
 
 def train_flags(defaults: Defaults) -> type:

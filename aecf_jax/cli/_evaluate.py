@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from aecf_jax.cli._drops import evaluate_on_drops
-from aecf_jax.cli._files import METRICS, existing_run, read_json
-from aecf_jax.cli._run import best_model, feasible_sizes, read_config, read_data, run_splits, use_compile_cache
+from aecf_jax.cli._files import DATA, IMPORT, METRICS, existing_run, read_json
+from aecf_jax.cli._run import (
+    best_model,
+    facts_of_imported,
+    feasible_sizes,
+    read_config,
+    read_data,
+    run_splits,
+    use_compile_cache,
+)
 from aecf_jax.cli._saved import described, saved_calibration
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console, print_table
-from aecf_jax.config import AECFConfig
+from aecf_jax.config import AECFConfig, DataConfig
 from aecf_jax.data import SOURCES, Dataset, load_dataset, load_splits
 from aecf_jax.errors import require
 from aecf_jax.evaluate import SubsetTable, evaluate_subsets
@@ -57,7 +65,8 @@ def run(flags: Any, _defaults: Defaults) -> int:
 
 def _dataset(flags: Any, folder: Path, config: AECFConfig) -> tuple[Dataset, str | None]:
     """Returns the rows to evaluate on, and what to say instead of a comparison with metrics.json, if none is due."""
-    settings, _ = read_data(folder)
+    of_its_own = flags.data is None or (folder / DATA).is_file() or not (folder / IMPORT).is_file()
+    settings, facts = read_data(folder) if of_its_own else (DataConfig(), facts_of_imported(config))
     if flags.data is None:
         splits, changed = run_splits(folder, root=flags.root)
         part = flags.part or "test"
@@ -65,8 +74,7 @@ def _dataset(flags: Any, folder: Path, config: AECFConfig) -> tuple[Dataset, str
         note = "The data are no longer those of the run: nothing to compare with." if part in changed else ""
         return splits.parts[part], note if part in changed or part != "test" else None
     if flags.data not in SOURCES and flags.part in (None, "all"):
-        _, described = read_data(folder)
-        kind, classes = described["label_kind"], described["num_classes"]
+        kind, classes = facts["label_kind"], facts["num_classes"]
         return load_dataset(flags.data, config.modalities, config.widths, label_kind=kind, num_classes=classes,
                             nan_as_missing=settings.nan_as_missing), ""  # fmt: skip
     splits = load_splits(dataclasses.replace(settings, data=flags.data, root=flags.root or settings.root))

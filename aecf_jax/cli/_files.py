@@ -12,6 +12,9 @@ CONFIG, DATA, METRICS, HISTORY = "config.json", "data.json", "metrics.json", "me
 CALIBRATION = "calibration.json"
 """Beside these, in the folder of a run that was calibrated."""
 
+IMPORT = "import.json"
+"""What the folder of an imported run holds instead of data.json."""
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the dictionary in a JSON file of a run.

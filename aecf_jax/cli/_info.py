@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aecf_jax.checkpoint import Checkpoints
-from aecf_jax.cli._files import CONFIG, DATA, HISTORY, METRICS, read_json
+from aecf_jax.cli._files import CONFIG, DATA, HISTORY, IMPORT, METRICS, read_json
 from aecf_jax.cli._history import read_history, score_of_step
 from aecf_jax.cli._run import parameter_count, read_config, read_data
 from aecf_jax.cli._settings import Defaults
@@ -49,6 +49,11 @@ def _readable(describe: Callable[[Path], str], folder: Path) -> str:
 
 def _state(folder: Path) -> str:
     """Returns whether the training has finished, and how to go on if not."""
+    if (folder / IMPORT).is_file():
+        origin = read_json(folder / IMPORT)
+        unused = len(origin.get("not_taken_over", ()))
+        return (f"imported: the {origin.get('generation')} model of {origin.get('source')}, step {origin.get('step')}; "
+                f"{unused} entries not taken over, see {IMPORT}")  # fmt: skip
     history = read_history(folder / HISTORY)
     epochs = max((row["epoch"] for row in history if "epoch" in row), default=0.0)
     if (folder / METRICS).is_file():
@@ -61,6 +66,8 @@ def _state(folder: Path) -> str:
 
 def _data(folder: Path) -> str:
     """Returns what the data are."""
+    if (folder / IMPORT).is_file() and not (folder / DATA).is_file():
+        return "none of its own; pass --data to evaluate and predict"
     config, described = read_data(folder)
     rows = ", ".join(f"{part} {count}" for part, count in described["rows"].items())
     return f"{config.data}: {described['num_classes']} {described['label_kind']}; rows: {rows}"

@@ -34,11 +34,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _flags(arguments: list[str]) -> tuple[Any, Defaults]:
-    """Returns the parsed flags and their defaults; those of `--config` are known only after a first parse."""
+    """Returns the parsed flags and their defaults; those in files are known only after a first parse."""
     args = import_module("aecf_jax.cli._args")
     defaults = make_defaults()
     flags = args.parsed(arguments, defaults)
-    if getattr(flags, "config", None) is not None:
-        defaults = make_defaults(flags.config)
+    settings = args.settings_file(flags)
+    if settings is not None:
+        defaults = make_defaults(settings)
         flags = args.parsed(arguments, defaults)
     return flags, defaults

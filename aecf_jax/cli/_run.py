@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from aecf_jax.checkpoint import Checkpoints
-from aecf_jax.cli._files import CONFIG, DATA, read_json
+from aecf_jax.cli._files import CONFIG, DATA, IMPORT, read_json
 from aecf_jax.config import AECFConfig, DataConfig
 from aecf_jax.data import SOURCES, Splits, fingerprint, load_splits
 from aecf_jax.errors import require
@@ -101,10 +101,24 @@ def read_data(run: Path) -> tuple[DataConfig, dict[str, Any]]:
     Raises:
         InputError: if it is missing or damaged.
     """
+    hint = "Pass --data with a file, a folder or a named source."
+    require((run / DATA).is_file() or not (run / IMPORT).is_file(), "data", "be given for an imported model",
+            f"none, and {run} has none of its own", hint)  # fmt: skip
     described = read_json(run / DATA)
     for name in ("settings", "modalities", "sha256", "rows", "logger"):
         require(name in described, str(run / DATA), f"have `{name}`", f"only {', '.join(described)}")
     return DataConfig.from_dict(described["settings"]), described
+
+
+def facts_of_imported(config: AECFConfig) -> dict[str, Any]:
+    """Returns what data.json would say of the labels, if the model had been trained here.
+
+    Args:
+        config: the model's configuration.
+    """
+    kinds = {True: "labels", False: "classes", None: "auto"}
+    kind = {"regression": "values", "embedding": "auto"}.get(config.task_type, kinds[config.multilabel])
+    return {"label_kind": kind, "num_classes": 0 if config.task_type == "embedding" else config.num_classes}
 
 
 def parameter_count(config: AECFConfig) -> int:

@@ -107,7 +107,14 @@ def reject_unread(flags: Any, defaults: Defaults) -> None:
         flags: the parsed flags of `train`.
         defaults: what they were where they were not given.
     """
-    unset = {**defaults.model, **defaults.data, "out": None, "config": None, "logger": DEFAULT_LOGGER}
+    unset = {
+        **defaults.model,
+        **defaults.data,
+        "out": None,
+        "config": None,
+        "init_from": None,
+        "logger": DEFAULT_LOGGER,
+    }
     given = [name for name, value in unset.items() if name != "root" and getattr(flags, name) != value]
     shown = ", ".join("--" + name.replace("_", "-") for name in given)
     require(not given, "resume", "stand without other settings: the run goes on as it was started", shown)

@@ -10,10 +10,11 @@ from typing import Any
 import jax
 
 import aecf_jax
-from aecf_jax.cli._files import CONFIG, DATA, HISTORY, METRICS, existing_run, free_folder, new_run
+from aecf_jax.cli._files import CONFIG, DATA, HISTORY, IMPORT, METRICS, existing_run, free_folder, new_run
 from aecf_jax.cli._history import curve_panels, epoch_of_step, read_history
 from aecf_jax.cli._plots import draw_curves, draw_robustness
 from aecf_jax.cli._run import (
+    best_model,
     data_description,
     feasible_sizes,
     model_facts,
@@ -30,7 +31,8 @@ from aecf_jax.data import Splits, load_splits
 from aecf_jax.errors import import_extra, require
 from aecf_jax.evaluate import SubsetTable, evaluate_subsets
 from aecf_jax.files import write_json
-from aecf_jax.trainer import AECFTrainer
+from aecf_jax.model import AECF_CLIP
+from aecf_jax.trainer import AECFTrainer, require_same_structure
 
 _LOGGER_EXTRAS = {"tensorboard": ("tensorboardX", "cli"), "wandb": ("wandb", "wandb")}
 
@@ -46,6 +48,7 @@ class _Job:
         logger: what is logged to.
         resume: whether to go on from the last checkpoint.
         plots: whether to draw.
+        start: the model whose parameters training starts from, if any.
     """
 
     folder: Path
@@ -54,6 +57,7 @@ class _Job:
     logger: str
     resume: bool
     plots: bool
+    start: AECF_CLIP | None = None
 
 
 def run(flags: Any, defaults: Defaults) -> int:
@@ -75,7 +79,7 @@ def run(flags: Any, defaults: Defaults) -> int:
     _print_header(console, job)
     start = time.perf_counter()
     trainer = AECFTrainer(job.config, logger_type=job.logger, run_dir=str(job.folder), progress=True)
-    results = trainer.fit(job.splits.train, job.splits.validation, resume=job.resume)
+    results = trainer.fit(job.splits.train, job.splits.validation, resume=job.resume, start=job.start)
     if results["stopped"] == "signal":
         console.print(f"Interrupted; the run is saved. Go on with: aecf-jax train --resume {job.folder}")
         return 128 + int(results["signal"])
@@ -105,8 +109,19 @@ def _new_job(flags: Any, defaults: Defaults) -> _Job:
     task = flags.task_type
     facts = model_facts(splits, task, flags.num_classes or defaults.base.num_classes)
     config = model_config(flags, defaults, facts)
-    folder = _new_folder(flags.out, data_description(data, splits, flags.logger), config)
-    return _Job(folder, config, splits, flags.logger, resume=False, plots=flags.plots)
+    described, start = data_description(data, splits, flags.logger), None
+    if flags.init_from is not None:
+        start = _start_model(flags.init_from, config)
+        described["init_from"] = str(flags.init_from.resolve())
+    folder = _new_folder(flags.out, described, config)
+    return _Job(folder, config, splits, flags.logger, resume=False, plots=flags.plots, start=start)
+
+
+def _start_model(run: Path, config: AECFConfig) -> AECF_CLIP:
+    """Returns the model whose parameters a training starts from, after checking that they fit."""
+    model, _ = best_model(existing_run(run), read_config(run))
+    require_same_structure(model.config, config)
+    return model
 
 
 def _new_folder(out: Path | None, described: dict[str, Any], config: AECFConfig) -> Path:
@@ -127,12 +142,18 @@ def _resumed_job(flags: Any, defaults: Defaults) -> _Job:
     """Returns a training to go on with, as it was started; the data must be the same."""
     folder = existing_run(flags.resume)
     reject_unread(flags, defaults)
+    imported = (folder / IMPORT).is_file() and not (folder / DATA).is_file()
+    require(not imported, "resume", "be of a run that was started here", f"{folder}, an imported model",
+            f"Train on from it with: aecf-jax train --init-from {folder} --data DATA")  # fmt: skip
     config, (_, described) = read_config(folder), read_data(folder)
     splits, changed = run_splits(folder, root=flags.root)
     rule = "be what it was when the run was started"
     require(not changed, "data", rule, f"another {' and '.join(changed)} part",
             "Restore the files, or start a new run.")  # fmt: skip
-    return _Job(folder, config, splits, described["logger"], resume=True, plots=flags.plots)
+    start = described.get("init_from")
+    begun = (folder / config.checkpoint_dir).is_dir()
+    model = _start_model(Path(start), config) if start is not None and not begun else None
+    return _Job(folder, config, splits, described["logger"], resume=True, plots=flags.plots, start=model)
 
 
 def _print_header(console: Any, job: _Job) -> None:

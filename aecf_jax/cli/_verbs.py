@@ -69,8 +69,8 @@ class Predict:
 
     run: Positional[Annotated[Path, arg(metavar="RUN", help="Folder of the run, or a bundle.")]]
     data: Path
-    """Rows to predict: a .npz or .safetensors file, or a folder of .npy files, which may be larger than memory; labels
-    are not needed."""
+    """Rows to predict: a .npz, .safetensors or .pt file, or a folder of .npy files, which may be larger than memory;
+    labels are not needed."""
     out: Path
     """File to write: .csv, .npz or .jsonl; without a suffix, a folder of .npy files."""
     nan_as_missing: bool = False
@@ -128,6 +128,23 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Import:
+    """Make a run of a PyTorch checkpoint, of any of its three generations; PyTorch is not needed."""
+
+    checkpoint: Positional[Annotated[Path, arg(metavar="CHECKPOINT", help="A .ckpt or .pt file. It is never run.")]]
+    out: Path
+    """Folder of the new run."""
+    modalities: tuple[str, ...] | None = None
+    """Names of the modalities in the model's order; None: those in the file."""
+    multilabel: bool | None = None
+    """Whether labels are independent, which no file says; None: read from the targets."""
+    attention_heads: int | None = None
+    """Heads of an attention pool, which no file says; None: 1."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export:
     """Write a run's model as a bundle that runs without this library, or as a PyTorch state dict."""
 
@@ -153,13 +170,25 @@ class Info:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """List the named sources of data."""
+    """List the named sources of data, or convert data to a folder of .npy files, which are memory-mapped."""
 
-    action: Positional[Annotated[Literal["list"], arg(help="What to do.")]]
+    action: Positional[Annotated[Literal["list", "convert"], arg(help="What to do.")]]
+    source: Positional[
+        Annotated[str | None, arg(metavar="[SRC]", help="To convert: a named source, file or folder.")]
+    ] = None
+    folder: Positional[Annotated[Path | None, arg(metavar="[DST]", help="The new folder.")]] = None
+    root: str | None = None
+    """Folder of a named source's original files; None: what the environment variable AECF_DATA_DIR names."""
+    label_kind: Literal["auto", "classes", "labels", "values"] = "auto"
+    """What the labels are; auto: integers are classes, columns of 0 and 1 labels, other floats values."""
+    nan_as_missing: bool = False
+    """Treat a modality as missing in rows where it has NaN, instead of refusing."""
+    split_seed: int = 0
+    """Seed of the split, where the source has none of its own."""
 
 
 VERBS: Mapping[str, type] = {
     "evaluate": Evaluate, "calibrate": Calibrate, "predict": Predict, "compare": Compare, "report": Report,
-    "export": Export, "info": Info, "data": Data,
+    "import": Import, "export": Export, "info": Info, "data": Data,
 }  # fmt: skip
 """The verbs in the order of the help; each has a module of its name, `cli/_NAME.py`, with `run`."""

@@ -28,7 +28,7 @@ class DataConfig:
     """
 
     data: str = "digits"
-    """A named source (see `aecf-jax data list`), or the path of a .npz or .safetensors file or a folder of .npy."""
+    """A named source (see `aecf-jax data list`), or the path of a .npz, .safetensors or .pt file or folder of .npy."""
     root: str | None = None
     """Folder of a named source's original files; None: what the environment variable AECF_DATA_DIR names."""
     difficulty: Difficulty = "plain"

@@ -14,6 +14,8 @@ from aecf_jax.data._drops_make import MECHANISMS as MECHANISMS
 from aecf_jax.data._drops_make import Mechanism as Mechanism
 from aecf_jax.data._drops_make import make_drops as make_drops
 from aecf_jax.data._fingerprint import fingerprint as fingerprint
+from aecf_jax.data._folder import Converted as Converted
+from aecf_jax.data._folder import convert_data as convert_data
 from aecf_jax.data._leaks import refuse_leak as refuse_leak
 from aecf_jax.data._leaks import shared_rows as shared_rows
 from aecf_jax.data._source import Source as Source

@@ -1,4 +1,4 @@
-"""Arrays by name from the user's files: .npz, .safetensors, or a folder of memory-mapped .npy files."""
+"""Arrays by name from the user's files: .npz, .safetensors, .pt, or a folder of memory-mapped .npy files."""
 
 import tokenize
 import zipfile
@@ -10,12 +10,16 @@ from typing import TypeVar
 import numpy as np
 
 from aecf_jax.errors import InputError, import_extra, require
+from aecf_jax.torchfile import read_torch_file
 
 Arrays = TypeVar("Arrays")
 
 _DAMAGE = (OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError, SyntaxError,
            tokenize.TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 """What NumPy and zipfile raise at a file that is damaged, cut short, encrypted or of another kind."""
+
+_CACHE_NAMES = {"img": "image", "txt": "text", "y": "label", "labels": "label"}
+"""What PyTorch users' feature caches call their tensors -> what they are called here."""
 
 _OBJECTS = ("Object arrays", "Python objects in dtype")
 """What NumPy says of an array of Python objects."""
@@ -27,7 +31,7 @@ def read_arrays(path: str | Path, *, writable: bool = False) -> dict[str, np.nda
     Nothing is unpickled. The files of a folder are memory-mapped.
 
     Args:
-        path: a .npz or .safetensors file, or a folder of .npy files.
+        path: a .npz, .safetensors or .pt file, or a folder of .npy files.
         writable: map a folder's files copy-on-write, so that rows can be changed in memory; files never change.
 
     Raises:
@@ -38,9 +42,9 @@ def read_arrays(path: str | Path, *, writable: bool = False) -> dict[str, np.nda
     if path.is_dir():
         arrays = _read_folder(path, "c" if writable else "r")
     else:
-        readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
+        readers = {".npz": _read_npz, ".safetensors": _read_safetensors, ".pt": _read_cache, ".pth": _read_cache}
         known = path.suffix in readers
-        require(known, "data", "be a .npz or .safetensors file, or a folder of .npy files", str(path))
+        require(known, "data", "be a .npz, .safetensors or .pt file, or a folder of .npy files", str(path))
         arrays = _guarded(path, readers[path.suffix])
     require(len(arrays) > 0, "data", "hold arrays", f"{path}, which has none")
     return arrays
@@ -77,6 +81,18 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             return {name: opened.get_tensor(name) for name in sorted(opened.keys())}
     except (safetensors.SafetensorError, TypeError) as error:
         raise ValueError(str(error)) from error
+
+
+def _read_cache(path: Path) -> dict[str, np.ndarray]:
+    """Returns the tensors of a PyTorch feature cache, memory-mapped, under the names that they have here."""
+    content = read_torch_file(path)
+    require(isinstance(content, dict), "data", "hold a dictionary of tensors", f"{path}, a {type(content).__name__}")
+    for name, value in content.items():
+        array = isinstance(value, np.ndarray)
+        require(array, "data", "hold tensors only", f"{path}, where {name} is a {type(value).__name__}")
+    taken = {_CACHE_NAMES.get(str(name), str(name)): value for name, value in content.items()}
+    require(len(taken) == len(content), "data", "name every array once", f"{path}, with {', '.join(map(str, content))}")
+    return taken
 
 
 def _guarded(path: Path, read: Callable[[Path], Arrays]) -> Arrays:

@@ -28,7 +28,8 @@ def load_dataset(
     the order of their names otherwise (.safetensors and folders keep no order). `split` is read by `load_splits`.
 
     Args:
-        path: a .npz or .safetensors file, or a folder of .npy files, which are memory-mapped.
+        path: a .npz or .safetensors file, a PyTorch feature cache .pt, or a folder of .npy files; the last two are
+            memory-mapped.
         modalities: the modalities wanted, in this order; empty: those of the file.
         widths: their widths; empty: any.
         label_kind: classes, labels or values; auto: read from the labels.

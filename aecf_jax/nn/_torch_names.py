@@ -35,7 +35,8 @@ def torch_names(config: AECFConfig) -> dict[str, tuple[str, ...]]:
     if config.task_type == "embedding" and config.embed_width == config.num_classes:
         return names
     prefix, path = "model.output_head.head", (*_FUSION, "head", "mlp")
-    hidden = len(_torch_head_hidden(config))
+    own = config.head_hidden_dims
+    hidden = len(_torch_head_hidden(config) if own is None else own)
     # PyTorch's heads of one layer are that layer, and no sequence of one.
     return names | (_mlp_names(prefix, path, hidden) if hidden else _layer_names(prefix, (*path, "out")))
 

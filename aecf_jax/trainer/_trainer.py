@@ -25,6 +25,7 @@ from aecf_jax.trainer._progress import Bar, Silent
 from aecf_jax.trainer._resume import data_facts, require_same_run
 from aecf_jax.trainer._run import Run, Stopped
 from aecf_jax.trainer._signals import interrupts
+from aecf_jax.trainer._start import started_from
 from aecf_jax.trainer._validate import Validation
 
 HISTORY = "metrics.jsonl"
@@ -86,7 +87,9 @@ class AECFTrainer:
             self._model = load_model(self.run_dir / self.config.checkpoint_dir).model
         return self._model
 
-    def fit(self, train: Any, val: Any = None, *, resume: bool = False) -> dict[str, Any]:
+    def fit(
+        self, train: Any, val: Any = None, *, resume: bool = False, start: AECF_CLIP | None = None
+    ) -> dict[str, Any]:
         """Returns how the training ended; the model is in `model`.
 
         Args:
@@ -94,6 +97,8 @@ class AECFTrainer:
                 iterable of such dictionaries, for example a PyTorch DataLoader, which is read once.
             val: the same, for choosing the best checkpoint and for stopping early; None: neither.
             resume: go on from the last checkpoint in the run's folder; if there is none, start with a warning.
+            start: a model of the same structure, whose parameters, mean and scale training starts from; None: new
+                ones. The prior is always that of the training rows.
 
         Returns:
             `best_model_path` and `best_model_score` (the validation loss; None without validation), `current_epoch`
@@ -110,7 +115,7 @@ class AECFTrainer:
         checkpoints = Checkpoints(self.run_dir / self.config.checkpoint_dir, keep_best=self.config.keep_checkpoints)
         with contextlib.ExitStack() as stack:
             noted = stack.enter_context(interrupts())
-            run = self._start(rows, checks, checkpoints, resume=resume)
+            run = self._start(rows, checks, checkpoints, resume=resume, start=start)
             writer = self._writer(run.step)
             stack.callback(writer.close)
             progress = stack.enter_context(self._bar(run))
@@ -153,7 +158,9 @@ class AECFTrainer:
         rows = self._limits.validation_rows(len(dataset), self.config.batch_size)
         return dataset.take(slice(0, rows)) if rows else None
 
-    def _start(self, train: Dataset, val: Dataset | None, checkpoints: Checkpoints, *, resume: bool) -> Run:
+    def _start(
+        self, train: Dataset, val: Dataset | None, checkpoints: Checkpoints, *, resume: bool, start: AECF_CLIP | None
+    ) -> Run:
         """Returns a run at its first step, or where its last checkpoint left it."""
         config, found = self.config, checkpoints.steps()
         hint = "Resume that run, or choose another folder."
@@ -170,6 +177,7 @@ class AECFTrainer:
         restored = checkpoints.restore_latest(tree, delete_damaged=True)
         if restored is None:
             tree["constants"] = fitted_constants(model_variables(tree), config, train)["constants"]
+            tree = tree if start is None else started_from(start, tree, config)
         else:
             tree, memory = restored.state, Memory.of(restored.meta["memory"])
         validation = None

@@ -141,7 +141,7 @@ CASES: dict[str, tuple[Setup, str]] = {
     ),
     "another kind of file": (
         lambda work, save: train(wrote(work / "new.csv", "1,2\n")),
-        "`data` must be a .npz or .safetensors file, or a folder of .npy files; got new.csv.",
+        "`data` must be a .npz, .safetensors or .pt file, or a folder of .npy files; got new.csv.",
     ),
     "no such data": (
         lambda work, save: train("digit"),

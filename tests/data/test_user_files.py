@@ -312,7 +312,7 @@ def test_arrays_that_do_not_fit(tmp_path, kind, data, sentence):
 
 def test_path_of_another_kind(tmp_path):
     (tmp_path / "mine.csv").write_text("1,2")
-    kinds = "`data` must be a .npz or .safetensors file, or a folder of .npy files; got PATH."
+    kinds = "`data` must be a .npz, .safetensors or .pt file, or a folder of .npy files; got PATH."
     assert sentence_of(tmp_path / "mine.csv") == kinds
     assert sentence_of(tmp_path / "nothing.npz") == "`data` must be a file or folder that exists; got PATH."
     (tmp_path / "empty").mkdir()
