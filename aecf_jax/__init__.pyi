@@ -20,6 +20,8 @@ from aecf_jax.deploy import Predictor as Predictor
 from aecf_jax.evaluate import evaluate_subsets as evaluate_subsets
 from aecf_jax.evaluate import late_fusion as late_fusion
 from aecf_jax.evaluate import robustness_curve as robustness_curve
+from aecf_jax.interop import AECF_CLIP_Legacy as AECF_CLIP_Legacy
+from aecf_jax.interop import import_checkpoint as import_checkpoint
 from aecf_jax.losses import AECFLoss as AECFLoss
 from aecf_jax.metrics import AECFMetrics as AECFMetrics
 from aecf_jax.metrics import MetricsAccumulator as MetricsAccumulator
@@ -30,13 +32,17 @@ from aecf_jax.nn import AECF as AECF
 from aecf_jax.nn import AdaptiveGate as AdaptiveGate
 from aecf_jax.nn import ClassificationHead as ClassificationHead
 from aecf_jax.nn import CurriculumMasker as CurriculumMasker
+from aecf_jax.nn import CurriculumMasking as CurriculumMasking
 from aecf_jax.nn import EmbeddingHead as EmbeddingHead
 from aecf_jax.nn import EncoderFactory as EncoderFactory
 from aecf_jax.nn import IdentityEncoder as IdentityEncoder
 from aecf_jax.nn import LinearEncoder as LinearEncoder
 from aecf_jax.nn import MLPEncoder as MLPEncoder
+from aecf_jax.nn import MultimodalAttentionPool as MultimodalAttentionPool
 from aecf_jax.nn import OutputHeadFactory as OutputHeadFactory
 from aecf_jax.nn import RegressionHead as RegressionHead
+from aecf_jax.nn import create_fusion_pool as create_fusion_pool
+from aecf_jax.nn import multimodal_attention_pool as multimodal_attention_pool
 from aecf_jax.nn import validate_feature_dict as validate_feature_dict
 from aecf_jax.nn import validate_tensor_input as validate_tensor_input
 from aecf_jax.trainer import AECFTrainer as AECFTrainer

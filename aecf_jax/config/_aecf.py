@@ -144,6 +144,8 @@ class AECFConfig:
     """Epochs at the start without entropy reward."""
     entropy_warmup_epochs: int = 5
     """Epochs over which the entropy reward rises linearly, before its cosine to 0."""
+    entropy_cosine_fraction: float = 1.0
+    """Share of training, at its end, over which the entropy reward falls; 1: all that its rise leaves."""
     entropy_max_coeff: float = 0.1
     """Peak coefficient of the entropy reward."""
     entropy_max_lambda: float | None = None

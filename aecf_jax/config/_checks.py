@@ -21,7 +21,7 @@ _NON_NEGATIVE = (
     "weight_decay", "warmup_epochs", "early_stopping_min_delta", "entropy_max_coeff", "ece_penalty_coeff",
     "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff", "focal_gamma",
 )  # fmt: skip
-_UNIT = ("masking_prob", "masking_ramp", "focal_alpha")
+_UNIT = ("entropy_cosine_fraction", "masking_prob", "masking_ramp", "focal_alpha")
 _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothing")
 _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",

@@ -49,7 +49,8 @@ def gated_config(
         "multilabel": True if multilabel is None and frequencies is not None else multilabel,
         **_encoders(parts, names, width), **_gate(parts, settings, notes), **_head(parts, task, width),
     }  # fmt: skip
-    return _with_settings(AECFConfig.pytorch(**structure), settings, notes, legacy=parts.legacy)
+    own = {"consistency_loss_coeff": 0.1, "entropy_cosine_fraction": 0.1} if parts.legacy else {}
+    return _with_settings(AECFConfig.pytorch(**structure | own), settings, notes, legacy=parts.legacy)
 
 
 def pooled_config(

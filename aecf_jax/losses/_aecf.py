@@ -125,7 +125,7 @@ class AECFLoss:
             weights = jnp.where(present, weights, 0.0)
         coefficient = warmup_cosine(
             epoch, free=float(config.entropy_free_epochs), warmup=float(config.entropy_warmup_epochs),
-            total=float(max_epochs), peak=config.entropy_max_coeff,
+            total=float(max_epochs), peak=config.entropy_max_coeff, cosine=config.entropy_cosine_fraction,
         )  # fmt: skip
         return -coefficient * jnp.mean(gate_entropy(weights))
 

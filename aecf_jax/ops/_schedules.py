@@ -7,7 +7,9 @@ from aecf_jax.errors import require
 from aecf_jax.types import Scalar
 
 
-def warmup_cosine(epoch: Scalar, *, free: float, warmup: float, total: float, peak: Scalar) -> Float[Array, ""]:
+def warmup_cosine(
+    epoch: Scalar, *, free: float, warmup: float, total: float, peak: Scalar, cosine: float = 1.0
+) -> Float[Array, ""]:
     """Returns the coefficient at an epoch: 0 while free, a linear rise to the peak, a cosine to 0 at the end.
 
     Args:
@@ -16,18 +18,21 @@ def warmup_cosine(epoch: Scalar, *, free: float, warmup: float, total: float, pe
         warmup: epochs of the linear rise after them.
         total: epochs of the whole training; if none are left after the rise, the peak is kept.
         peak: the largest value.
+        cosine: share of the training, at its end, that the cosine takes; the peak is kept before it. 1: all that the
+            rise leaves.
 
-    Source: `AECFLoss._get_entropy_lambda` of the PyTorch generation.
+    Source: `AECFLoss._get_entropy_lambda` of the PyTorch generation; `cosine` is 0.1 in the one before it.
 
     >>> [round(float(warmup_cosine(e, free=0.0, warmup=5.0, total=30.0, peak=0.1)), 4) for e in (0, 1, 5, 15, 30)]
     [0.0, 0.02, 0.1, 0.0655, 0.0]
     """
     epoch = jnp.asarray(epoch, jnp.float32)
-    rest = total - free - warmup
-    decay = (epoch - free - warmup) / (rest if rest > 0 else 1.0)
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(decay, 0.0, 1.0))) if rest > 0 else jnp.ones_like(epoch)
+    start = max(free + warmup, total * (1 - cosine))
+    rest = total - start
+    decay = (epoch - start) / (rest if rest > 0 else 1.0)
+    falling = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(decay, 0.0, 1.0))) if rest > 0 else jnp.ones_like(epoch)
     rising = (epoch - free) / (warmup if warmup > 0 else 1.0)
-    value = jnp.where(epoch < free + warmup, rising, cosine)
+    value = jnp.where(epoch < free + warmup, rising, falling)
     return peak * jnp.where(epoch < free, jnp.zeros_like(epoch), value)
 
 
