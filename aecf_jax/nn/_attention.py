@@ -1,8 +1,7 @@
 """Attention pooling over modalities: a query, several heads, and a curriculum that acts before values are mixed.
 
-With one query q there is no need to project keys or values of every modality: q · (x Wk) = x · (Wk q), and the weighted
-mean of projected values is the projection of the weighted mean. So a row costs two products with matrices, whatever
-the number of modalities, where the textbook's form costs two for each modality and two more.
+The keys of the modalities are never projected: q · (x Wk) = x · (Wk q), which for one query is a product with a matrix
+as narrow as there are heads.
 """
 
 import math
@@ -139,25 +138,31 @@ class MultimodalAttentionPool(nn.Module):
         keys = kernel[:, width : 2 * width].reshape(width, self.num_heads, head)
         return jnp.einsum("bshd,ehd->bhse", projected, keys)
 
-    def mixed(
-        self, values: Float[Array, "batch entries embed"], weights: Float[Array, "batch heads queries entries"]
-    ) -> Float[Array, "batch queries embed"]:
-        """Returns the values' weighted means, projected by head and joined.
+    def projected(self, values: Float[Array, "batch entries embed"]) -> Float[Array, "batch entries heads head"]:
+        """Returns what every head mixes.
 
         Args:
             values: finite everywhere.
+        """
+        kernel = self.in_kernel[:, 2 * self.embed_dim :].astype(self.dtype)
+        product = values.astype(self.dtype) @ kernel
+        if self.bias:
+            product = product + self.in_bias[None, None, 2 * self.embed_dim :].astype(self.dtype)
+        return product.reshape(*values.shape[:2], self.num_heads, self.embed_dim // self.num_heads)
+
+    def joined(
+        self,
+        projected: Float[Array, "batch entries heads head"],
+        weights: Float[Array, "batch heads queries entries"],
+    ) -> Float[Array, "batch queries embed"]:
+        """Returns the heads' weighted means, joined by the last layer.
+
+        Args:
+            projected: as `projected` returns it.
             weights: of every head.
         """
-        width, head = self.embed_dim, self.embed_dim // self.num_heads
-        kernel = self.in_kernel[:, 2 * width :].astype(self.dtype).reshape(width, self.num_heads, head)
-        weights = weights.astype(self.dtype)
-        means = jnp.einsum("bhsm,bme->bhse", weights, values.astype(self.dtype))
-        joined = jnp.einsum("bhse,ehd->bshd", means, kernel)
-        if self.bias:
-            bias = self.in_bias[2 * width :].astype(self.dtype).reshape(1, 1, self.num_heads, head)
-            # Not 1 where a weight was dropped, and 0 where nothing is there.
-            joined = joined + jnp.moveaxis(jnp.sum(weights, axis=-1), 1, 2)[..., None] * bias
-        output = joined.reshape(*joined.shape[:2], width) @ self.out_kernel.astype(self.dtype)
+        heads = jnp.einsum("bhsm,bmhd->bshd", weights.astype(self.dtype), projected)
+        output = heads.reshape(*heads.shape[:2], self.embed_dim) @ self.out_kernel.astype(self.dtype)
         output = output + self.out_bias.astype(self.dtype)[None, None] if self.bias else output
         return output.astype(jnp.float32)
 
@@ -176,7 +181,7 @@ class MultimodalAttentionPool(nn.Module):
         left, info = weights, None
         if self.curriculum_masking is not None:
             left, info = self.curriculum_masking(weights, jnp.broadcast_to(present[:, None], weights.shape), key=draw)
-        return self.mixed(values, left * scale), _mean_over_heads(weights, left, info)
+        return self.joined(self.projected(values), left * scale), _mean_over_heads(weights, left, info)
 
     def _present(
         self, query: Any, keys: Any, values: Any, padding: Any, attn_mask: Any

@@ -39,17 +39,19 @@ class AttentionFusion(nn.Module):
         )  # fmt: skip
 
     def shared(
-        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False
-    ) -> Any:
-        """Returns the embeddings and their scores, which do not depend on what else is present.
+        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
+        views: int = 1,
+    ) -> Any:  # fmt: skip
+        """Returns what every head mixes, and the scores: neither depends on what else is present.
 
         Args:
             encoded: embeddings of every modality, finite.
             prior: not used.
             train: not used.
+            views: not used.
         """
-        del prior, train
-        return encoded, self.pool.scores(encoded)
+        del prior, train, views
+        return self.pool.projected(encoded), self.pool.scores(encoded)
 
     def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
         """Returns the prediction; what `present` leaves out has weight 0 in every head.
@@ -59,9 +61,9 @@ class AttentionFusion(nn.Module):
             present: True for the modalities to use.
             train: whether dropout acts.
         """
-        encoded, scores = shared
+        projected, scores = shared
         by_head = masked_softmax(scores, jnp.broadcast_to(present[:, None, :], scores.shape))
-        fused = self.pool.mixed(encoded, by_head)
+        fused = self.pool.joined(projected, by_head)
         weights = jnp.mean(by_head, axis=1)
         output = self.head(fused, train=train)
         return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)

@@ -52,16 +52,24 @@ class FusionPool(nn.Module):
         absorbed = self.pool.absorbed(self.fusion_query)[0, :, 0]
         return jnp.einsum("bme,he->bhm", modalities.astype(self.pool.dtype), absorbed).astype(jnp.float32)
 
-    def mixed(
-        self, modalities: Float[Array, "batch entries embed"], weights: Float[Array, "batch heads entries"]
+    def projected(self, modalities: Float[Array, "batch entries embed"]) -> Float[Array, "batch entries heads head"]:
+        """Returns what every head mixes, which does not depend on what else is there.
+
+        Args:
+            modalities: embeddings, finite.
+        """
+        return self.pool.projected(modalities)
+
+    def joined(
+        self, projected: Float[Array, "batch entries heads head"], weights: Float[Array, "batch heads entries"]
     ) -> Float[Array, "batch embed"]:
         """Returns one embedding a row from given weights.
 
         Args:
-            modalities: embeddings, finite.
+            projected: as `projected` returns it.
             weights: of every head.
         """
-        return self.pool.mixed(modalities, weights[:, :, None, :])[:, 0]
+        return self.pool.joined(projected, weights[:, :, None, :])[:, 0]
 
 
 def create_fusion_pool(embed_dim: int, num_modalities: int, mask_prob: float = 0.15, **kwargs: Any) -> FusionPool:
