@@ -9,9 +9,6 @@ from aecf_jax.errors import require
 CONFIG, DATA, METRICS, HISTORY = "config.json", "data.json", "metrics.json", "metrics.jsonl"
 """What a run's folder holds, beside checkpoints, logs and plots."""
 
-CALIBRATION = "calibration.json"
-"""Beside these, in the folder of a run that was calibrated."""
-
 IMPORT = "import.json"
 """What the folder of an imported run holds instead of data.json."""
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aecf_jax.calibrate import Calibration
-from aecf_jax.cli._files import CALIBRATION, HISTORY, METRICS, existing_run
+from aecf_jax.cli._files import HISTORY, IMPORT, METRICS, existing_run
 from aecf_jax.cli._history import read_history
 from aecf_jax.cli._run import best_model, read_config, read_data, run_splits, use_compile_cache
+from aecf_jax.cli._saved import CONFORMAL, saved_calibration, saved_sets
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console
 from aecf_jax.errors import import_extra, require
@@ -64,7 +64,8 @@ def _reject_repeated(folders: Sequence[Path]) -> None:
 
 def _require_finished(folder: Path) -> None:
     """Raises unless a run has its table."""
-    hint = f"Go on with: aecf-jax train --resume {folder}"
+    imported = (folder / IMPORT).is_file()
+    hint = "An imported run has no data of its own." if imported else f"Go on with: aecf-jax train --resume {folder}"
     require((folder / METRICS).is_file(), "RUN", "be finished, to be reported", f"{folder} without {METRICS}", hint)
 
 
@@ -85,12 +86,12 @@ def _subject(folder: Path, name: str, root: str | None) -> Subject:
     splits, changed = run_splits(folder, root=root)
     require(not changed, "data", "be what the run was trained and chosen on", f"another {' and '.join(changed)} part",
             f"Restore the files that {folder} was trained on.")  # fmt: skip
-    model, _ = best_model(folder, config)
+    model, step = best_model(folder, config)
+    sets = saved_sets(folder, config, step) if (folder / CONFORMAL).is_file() else None
     _, described = read_data(folder)
-    saved = folder / CALIBRATION
-    calibration = Calibration.load(saved) if saved.is_file() else None
     return Subject(name=name, model=model, splits=splits, data=described, recorded=read_json(folder / METRICS),
-                   history=read_history(folder / HISTORY), calibration=calibration)  # fmt: skip
+                   history=read_history(folder / HISTORY), conformal=sets,
+                   calibration=saved_calibration(folder, config, step, wanted=True))  # fmt: skip
 
 
 @contextmanager

@@ -179,9 +179,9 @@ def _covers(model: Report) -> Check | None:
         return None
     rows = [row for part in parts for row in part["patterns"]]
     level = parts[0]["level"]
-    bad = [row for row in rows if real(row["high"]) < level]
+    bad = [row for row in rows if real(row["coverage"]) < real(row["least"])]
     said = f"{len(rows) - len(bad)} of {len(rows)} patterns" + (
-        f"; too seldom with {listed([plus(row['modalities']) for row in bad])}" if bad else "")  # fmt: skip
+        f"; too seldom with {listed([row['pattern'] for row in bad])}" if bad else "")  # fmt: skip
     return Check(
         f"Do its prediction sets hold the truth {percent(level, 0)} of the time, within chance?", not bad, said
     )

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from aecf_jax.report._blocks import Block, Column, Diagram, Figure, Figures, Fold, Heading, Section, Table, Text
 from aecf_jax.report._facts import real
-from aecf_jax.report._names import label, plus
+from aecf_jax.report._names import label
 from aecf_jax.report._numbers import counted, interval, number, percent
 from aecf_jax.report._read import Report, drawn, over_runs, piece, several, written
 
 _ERRORS = ("nll", "brier", "brier_reliability", "brier_resolution", "ece", "ece_equal_mass", "ece_debiased", "mce",
            "rms", "classwise_ece")  # fmt: skip
+
+_MOST_UNFOLDED = 31
 
 
 def calibration_section(report: Report) -> Section | None:
@@ -115,7 +117,9 @@ def conformal_section(report: Report) -> Section | None:
             continue
         if several(report):
             blocks.append(Heading(model["name"]))
-        blocks += [Text(_promise(parts[0])), _coverage(parts)]
+        table: Block = _coverage(parts)
+        many = len(parts[0]["patterns"]) > _MOST_UNFOLDED
+        blocks += [Text(_promise(parts[0])), Fold("Coverage by pattern", (table,)) if many else table]
     return Section("conformal", "Prediction sets", tuple(blocks)) if blocks else None
 
 
@@ -124,23 +128,25 @@ def _promise(part: Report) -> str:
     return (
         f"Instead of one class the model can give a set that holds the true one with probability "
         f"{percent(part['level'], 0)} ({part['method']}, by {part['by']}, fitted on the validation part). Small sets "
-        "mean that it is sure; a coverage whose interval lies below the promise is a broken promise."
+        "mean that it is sure; a coverage below what is expected is a broken promise."
     )
 
 
 def _coverage(parts: list[Report]) -> Table:
     """Returns coverage and size by pattern."""
     columns = (Column("pattern"), Column("rows", "number"), Column("coverage", "number"), Column("interval", "number"),
-               Column("coverage", "range"), Column("mean size", "number"))  # fmt: skip
+               Column("expected", "number"), Column("coverage", "range"), Column("mean size", "number"))  # fmt: skip
     rows: list[tuple[object, ...]] = []
     ends: list[float] = [parts[0]["level"]]
     for index, row in enumerate(parts[0]["patterns"]):
-        covered = over_runs(parts, "patterns", index, "coverage")
+        covered, size = (over_runs(parts, "patterns", index, name) for name in ("coverage", "size"))
         low, high = ((real(row[end]) if len(parts) == 1 else real(covered[end])) for end in ("low", "high"))
         ends += [end for end in (real(covered["value"]), low, high) if math.isfinite(end)]
-        size = over_runs(parts, "patterns", index, "size")
-        figure = {"value": covered["value"], "low": low, "high": high}
-        rows.append((plus(row["modalities"]), f"{row['rows']:,}", number(real(covered["value"]), 3),
-                     interval(low, high), drawn(figure), number(real(size["value"]), 2)))  # fmt: skip
+        rows.append((row["pattern"], f"{row['rows']:,}", number(real(covered["value"]), 3), interval(low, high),
+                     interval(real(row["least"]), real(row["most"])),
+                     drawn({"value": covered["value"], "low": low, "high": high}),
+                     number(real(size["value"]), 2)))  # fmt: skip
     axis = (max(min(ends) - 0.02, 0.0), min(max(ends) + 0.02, 1.0))
-    return Table(columns, tuple(rows), "The dotted line is the promise.", axis, parts[0]["level"])
+    caption = ("The dotted line is the promise. Expected: where the coverage lies in 95 of 100 cases if the promise is "
+               "kept, by the number of rows that the threshold was found on and that it is tried on.")  # fmt: skip
+    return Table(columns, tuple(rows), caption, axis, parts[0]["level"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aecf_jax.calibrate import Calibration
+from aecf_jax.calibrate import Calibration, conformal_coverage
 from aecf_jax.evaluate import subset_outputs
 from aecf_jax.metrics import Reliability, calibration_metrics, prevalence_metrics, reliability
 from aecf_jax.report._subject import Subject
@@ -95,6 +95,20 @@ def calibration_facts(calibration: Calibration | None) -> dict[str, Any] | None:
         "drops": f"{about['drops']} {str(about.get('drops_hash', ''))[:16]}".strip(), "about": dict(about),
         "entries": [{"name": name, "rows": rows[name], "temperature": value} for name, value in temperatures.items()],
     }  # fmt: skip
+
+
+def conformal_facts(subject: Subject) -> dict[str, Any] | None:
+    """Returns how often a run's prediction sets hold the truth, by pattern; None where it has none.
+
+    Args:
+        subject: the run.
+    """
+    sets = subject.conformal
+    if sets is None:
+        return None
+    test = subject.splits.test.select(subject.model.config.modalities)
+    rows = [row._asdict() for row in conformal_coverage(sets, subject.model, test)]
+    return {"method": sets.score, "by": sets.by, "level": sets.coverage, "patterns": rows}
 
 
 def prevalence_facts(subject: Subject) -> dict[str, float] | None:

@@ -22,7 +22,7 @@ from aecf_jax.evaluate import (
     subset_count,
 )
 from aecf_jax.model import AECF_CLIP
-from aecf_jax.report._diagrams import BINS, calibration_facts, prevalence_facts, reliability_facts
+from aecf_jax.report._diagrams import BINS, calibration_facts, conformal_facts, prevalence_facts, reliability_facts
 from aecf_jax.report._facts import RunFacts, plain
 from aecf_jax.report._models import report_dict, require_same_rows
 from aecf_jax.report._subject import Resampling, Subject, curve_facts
@@ -108,6 +108,7 @@ def run_facts(
         prevalence=plain(prevalence_facts(subject)),
         reliability=plain(diagrams),
         calibration=plain(calibration_facts(subject.calibration)),
+        conformal=plain(conformal_facts(subject)),
         robustness=robustness,
         monotonicity=lattice,
         gate=plain(gate),

@@ -33,7 +33,8 @@ def robustness_section(report: Report) -> Section | None:
     metrics = [name for name in SHOWN[report["kind"]] if name in first["metrics"]][:2]
     blocks: list[Block] = [Text(_lead(first)), Figures(tuple(_figure(report, curves, name) for name in metrics))]
     blocks.append(_summary(curves, metrics))
-    against = [one for name, parts in curves.items() for one in _effective(report, name, parts)]
+    measured = {model["name"]: curves[model["name"]] for model in report["models"] if model["name"] in curves}
+    against = [one for name, parts in measured.items() for one in _effective(report, name, parts)]
     blocks += [Figures(tuple(against))] if against else []
     return Section("robustness", "Robustness to missing modalities", tuple(blocks))
 

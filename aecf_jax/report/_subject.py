@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aecf_jax.calibrate import Calibration
+from aecf_jax.calibrate import Calibration, Conformal
 from aecf_jax.data import Dataset, Splits
 from aecf_jax.evaluate import RobustnessCurve, late_fusion, robustness_curve
 from aecf_jax.model import AECF_CLIP
@@ -26,6 +26,7 @@ class Subject:
         recorded: what its metrics.json says.
         history: what it logged.
         calibration: the run's own; None: it has none.
+        conformal: thresholds of its prediction sets; None: it has none.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Subject:
     recorded: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     calibration: Calibration | None = None
+    conformal: Conformal | None = None
 
 
 class Resampling(NamedTuple):

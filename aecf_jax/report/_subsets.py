@@ -7,7 +7,7 @@ from aecf_jax.report._answer import nothing
 from aecf_jax.report._blocks import Block, Column, Figure, Figures, Fold, Heading, Section, Strip, Table, Text
 from aecf_jax.report._facts import real
 from aecf_jax.report._names import SHOWN, label, plus
-from aecf_jax.report._numbers import DASH, counted, number
+from aecf_jax.report._numbers import counted, number
 from aecf_jax.report._read import (
     Report,
     all_models,
@@ -179,11 +179,11 @@ def _metrics(report: Report, model: Report) -> list[str]:
 
 def _guess(report: Report, model: Report) -> list[Block]:
     """Returns the row of a prediction that ignores the input."""
-    parts, names = piece(model, "prevalence"), _metrics(report, model)
+    parts = piece(model, "prevalence")
     if not parts:
         return []
+    names = [name for name in _metrics(report, model) if name in parts[0]]
     columns = (Column("prediction"), *(Column(label(name), "number") for name in names))
-    row = ("ignoring the input", *(number(real(over_runs(parts, name)["value"])) if name in parts[0] else DASH
-                                   for name in names))  # fmt: skip
+    row = ("ignoring the input", *(number(real(over_runs(parts, name)["value"])) for name in names))
     what = "mean" if report["kind"] == "values" else "frequencies"
     return [Table(columns, (row,), f"The training rows' {what}, predicted for every test row.")]

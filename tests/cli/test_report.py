@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aecf_jax.calibrate import fit_calibration
 from aecf_jax.cli import main
-from aecf_jax.cli._run import best_model, read_config, run_splits
 from tests.cli.conftest import CLASSES, TINY, WIDTHS, tiny_arrays
 
 
@@ -32,8 +30,8 @@ def test_report_of_a_run_and_its_baseline(work, trained, capsys):
     shutil.copytree("run", "other")
     config = json.loads(Path("other/config.json").read_text())
     Path("other/config.json").write_text(json.dumps(config | {"seed": 1}))
-    model, _ = best_model(Path("run"), read_config(Path("run")))
-    fit_calibration(model, run_splits(Path("run"))[0], root_rows=1.0, prior_rows=1.0).save("run/calibration.json")
+    assert main(["calibrate", "run"]) == 0
+    capsys.readouterr()
     assert report("run", "--baseline", "other") == 0
     assert capsys.readouterr().out == "run/report/: report.html, report.md, report.json\n"
     found = json.loads(Path("run/report/report.json").read_text())
@@ -48,6 +46,7 @@ def test_report_of_a_run_and_its_baseline(work, trained, capsys):
     assert run["table"]["subsets"][-1]["metrics"]["nll"] == run["reliability"]["after"]["nll"]["full"]
     assert run["gate"]["verdict"] in ("the gate is used", "the gate is not used", "no evidence either way")
     assert run["calibration"]["method"] == "temperature"
+    assert [row["pattern"] for row in run["conformal"]["patterns"]] == ["image", "text", "image + text"]
     assert run["reliability"]["after"]["nll"]["full"] != run["reliability"]["before"]["nll"]["full"]
     assert sum(run["reliability"]["diagrams"][0]["before"]["counts"]) == 12
     assert run["prevalence"]["accuracy"] == pytest.approx(1 / CLASSES)
@@ -88,6 +87,11 @@ def test_unfinished_run_is_refused(work, refused):
         "Go on with: aecf-jax train --resume run\n"
     )
     assert not Path("run/report").exists()
+
+
+def test_imported_run_is_refused(work, refused):
+    Path("run/metrics.json").rename("run/import.json")
+    assert "An imported run has no data of its own." in refused("run")
 
 
 def test_a_run_is_not_its_own_replicate(work, refused):

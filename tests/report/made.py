@@ -78,6 +78,7 @@ def _parts(kind: str, modalities: tuple[str, ...]) -> dict[str, Any]:
         "prevalence": dict.fromkeys(METRICS[kind], 0.1),
         "reliability": _reliability() if kind in ("classes", "labels") else None,
         "calibration": _calibration() if kind in ("classes", "labels") else None,
+        "conformal": _conformal(modalities) if kind == "classes" else None,
         "robustness": made,
         "monotonicity": {"rows": 100, "covering": rate, "nested": rate},
         "gate": _gate(modalities) if kind != "embedding" else None,
@@ -105,3 +106,9 @@ def _gate(modalities: tuple[str, ...]) -> dict[str, Any]:
     return {"verdict": "the gate is used", "rows": 100, "loss": 0.5, "entropy": 0.9, "largest_entropy": 1.1,
             "mean_weights": shares, "collapsed": None, "mean": cost, "shuffled": cost,
             "dominance": {str(label): shares for label in range(40)}}  # fmt: skip
+
+
+def _conformal(modalities: tuple[str, ...]) -> dict[str, Any]:
+    row = {"rows": 100, "coverage": 0.91, "low": 0.84, "high": 0.96, "least": 0.82, "most": 0.97, "size": 1.5}
+    rows = [{"pattern": name, **row} for name in modalities]
+    return {"method": "lac", "by": "pattern", "level": 0.9, "patterns": rows}

@@ -73,7 +73,7 @@ def test_names_are_shown_as_they_are(name):
         ("classes", True, []),
         ("embedding", True, []),
         ("values", False, ["robustness", "monotonicity", "gate"]),
-        ("classes", False, ["robustness", "calibration", "monotonicity", "gate"]),
+        ("classes", False, ["robustness", "calibration", "conformal", "monotonicity", "gate"]),
     ],
 )
 def test_sections_are_those_that_apply(kind, bare, more):

@@ -107,7 +107,7 @@ def answers(run):
 
 def test_good_run_passes_every_check():
     passed, page = answers(good_run())
-    assert passed == [True] * 4
+    assert passed == [True] * 5
     assert "Yes, on rows like these" in page
 
 
@@ -117,14 +117,22 @@ def test_one_bad_subset_fails_its_check(metric, value, failed):
     run.table["subsets"][-1]["metrics"][metric] = value
     passed, page = answers(run)
     assert [index for index, one in enumerate(passed) if not one] == [failed]
-    assert "With care: 1 of 4 checks fail" in page
+    assert "With care: 1 of 5 checks fail" in page
+
+
+def test_broken_promise_fails_its_check():
+    run = good_run()
+    run.conformal["patterns"][0]["coverage"] = 0.8
+    passed, page = answers(run)
+    assert passed == [True, True, True, False, True]
+    assert "too seldom with view0" in page
 
 
 def test_worse_than_a_baseline_fails_its_check():
     run = good_run()
     run.robustness["effective"]["late fusion"]["accuracy"][1] = [-0.2, -0.3, -0.1]
     passed, page = answers(run)
-    assert passed == [True, True, True, False]
+    assert passed == [True, True, True, True, False]
     assert "worse than late fusion at 0.5 (−0.200)" in page
 
 
