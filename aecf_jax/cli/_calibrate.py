@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from aecf_jax.calibrate import Calibration, Conformal, calibration_rows, fit_calibration, fit_conformal
+from aecf_jax.calibrate import (
+    CALIBRATION,
+    CONFORMAL,
+    Calibration,
+    Conformal,
+    calibration_rows,
+    fit_calibration,
+    fit_conformal,
+)
 from aecf_jax.cli._files import existing_run
 from aecf_jax.cli._run import best_model, read_config, run_splits, use_compile_cache
-from aecf_jax.cli._saved import CALIBRATION, CONFORMAL
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console, make_grid, number
 from aecf_jax.errors import require

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aecf_jax.calibrate import Calibration
 from aecf_jax.cli._plots import draw_robustness_curve
+from aecf_jax.cli._saved import described
 from aecf_jax.cli._tables import COLUMNS, make_console, make_grid, number
 from aecf_jax.data import MECHANISMS, Dataset, DropTable, make_drops
 from aecf_jax.errors import nearest, require
@@ -24,8 +26,9 @@ _WHOLE = {"seed": int, "length": int}
 
 
 def evaluate_on_drops(
-    flags: Any, folder: Path, model: AECF_CLIP, dataset: Dataset, step: int, calibration: Calibrated | None = None
-) -> int:
+    flags: Any, folder: Path, model: AECF_CLIP, dataset: Dataset, step: int,
+    calibration: Calibration | None,
+) -> int:  # fmt: skip
     """Returns 0, after printing the metrics under one drop table, or under one for each rate of a curve.
 
     Args:
@@ -34,7 +37,7 @@ def evaluate_on_drops(
         model: of its best checkpoint.
         dataset: the rows.
         step: of the checkpoint.
-        calibration: (logits, visible) -> calibrated logits of the model; the baseline's are as they are.
+        calibration: of the model's logits; the baseline's are as they are.
 
     Raises:
         InputError: if what the flag asks for cannot be, or a file's table is of other rows.
@@ -48,13 +51,17 @@ def evaluate_on_drops(
         curve, baseline = _curve(model, dataset, asked, calibration), _baseline(model, dataset, asked)
         tables = _curve_tables(dataset, asked, curve.rates)
     where = f"{dataset.name}, {dataset.part} part"
-    written = _save(folder, tables, curve, baseline, where)
+    content = {"calibrated": calibration is not None, "curve": curve.to_dict(),
+               "late_fusion": baseline and baseline.to_dict()}  # fmt: skip
+    written = _save(folder, tables, curve, baseline, content, where)
     if flags.json:
-        content = {"data": dataset.name, "part": dataset.part, "step": step, **_content(curve, baseline)}
+        content = {"data": dataset.name, "part": dataset.part, "step": step, **content}
         print(json.dumps({**content, "files": [str(path) for path in written]}, indent=1, allow_nan=False))
         return 0
     console = make_console()
     console.print(f"{where}, {len(dataset)} rows; checkpoint of step {step}")
+    if calibration is not None:
+        console.print(described(calibration, folder))
     if flags.curve is None:
         _print_marginals(console, tables[0])
         _print_points(console, curve)
@@ -145,8 +152,9 @@ def _baseline(model: AECF_CLIP, dataset: Dataset, text: str) -> RobustnessCurve 
 
 
 def _save(
-    folder: Path, tables: Sequence[DropTable], curve: RobustnessCurve, baseline: RobustnessCurve | None, title: str
-) -> list[Path]:
+    folder: Path, tables: Sequence[DropTable], curve: RobustnessCurve, baseline: RobustnessCurve | None,
+    content: dict[str, Any], title: str,
+) -> list[Path]:  # fmt: skip
     """Returns the files written: every table under its hash, and a curve of several rates beside its picture."""
     drops, curves = folder / DROPS, folder / CURVES
     written = [drops / f"{table.hash[:12]}.json" for table in tables]
@@ -157,16 +165,12 @@ def _save(
     if len(curve.rates) == 1:
         return written
     curves.mkdir(exist_ok=True)
-    path = curves / f"{curve.mechanism if tables else EXACT}-{_identity(curve)}.json"
+    calibrated = "-calibrated" if content["calibrated"] else ""
+    path = curves / f"{curve.mechanism if tables else EXACT}-{_identity(curve)}{calibrated}.json"
     picture = path.with_suffix(".png")
-    write_json(path, _content(curve, baseline))
+    write_json(path, content)
     draw_robustness_curve(picture, {"model": curve} | ({"late fusion": baseline} if baseline else {}), title=title)
     return [*([drops] if tables else []), path, picture]
-
-
-def _content(curve: RobustnessCurve, baseline: RobustnessCurve | None) -> dict[str, Any]:
-    """Returns the curves as JSON holds them."""
-    return {"curve": curve.to_dict(), "late_fusion": baseline and baseline.to_dict()}
 
 
 def _identity(curve: RobustnessCurve) -> str:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from aecf_jax.calibrate import saved_calibration
 from aecf_jax.cli._drops import evaluate_on_drops
 from aecf_jax.cli._files import DATA, IMPORT, METRICS, existing_run, read_json
 from aecf_jax.cli._run import (
@@ -17,7 +18,7 @@ from aecf_jax.cli._run import (
     run_splits,
     use_compile_cache,
 )
-from aecf_jax.cli._saved import described, saved_calibration
+from aecf_jax.cli._saved import described
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console, print_table
 from aecf_jax.config import AECFConfig, DataConfig
@@ -41,9 +42,9 @@ def run(flags: Any, _defaults: Defaults) -> int:
     config = read_config(folder)
     dataset, note = _dataset(flags, folder, config)
     model, step = best_model(folder, config)
+    calibration = saved_calibration(folder, config, step) if flags.calibration else None
     if flags.drops is not None or flags.curve is not None:
-        return evaluate_on_drops(flags, folder, model, dataset, step)
-    calibration = saved_calibration(folder, config, step, wanted=flags.calibration)
+        return evaluate_on_drops(flags, folder, model, dataset, step, calibration)
     draws = DRAWS if flags.intervals else 0
     table = evaluate_subsets(model, dataset, sizes=feasible_sizes(config), calibration=calibration, draws=draws)
     if calibration is not None:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from aecf_jax.calibrate import saved_calibration
 from aecf_jax.cli._files import existing_run
 from aecf_jax.cli._run import best_model, read_config, use_compile_cache
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console
-from aecf_jax.deploy import refresh_bundle, require_free, run_calibration, torch_state, write_bundle
+from aecf_jax.deploy import refresh_bundle, require_free, torch_state, write_bundle
 from aecf_jax.errors import import_extra, require
 from aecf_jax.files import write_whole
 
@@ -38,7 +39,7 @@ def run(flags: Any, _defaults: Defaults) -> int:
         write_whole(out, import_extra("safetensors.numpy", "export").save(state))
         what = f"{len(state)} tensors under PyTorch's names"
     else:
-        calibration = run_calibration(folder)
+        calibration = saved_calibration(folder, model.config, step)
         write_bundle(model.config, model.variables, out, calibration=calibration, replace=flags.force)
         what = f"a {'' if calibration is None else 'calibrated '}bundle of {_size(out)}"
     console.print(f"{out}: {what}, from the checkpoint of step {step}")

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from aecf_jax.calibrate import saved_calibration, saved_sets
 from aecf_jax.cli._columns import opened_output, prediction_columns, require_output
 from aecf_jax.cli._files import existing_run
 from aecf_jax.cli._progress import row_progress
 from aecf_jax.cli._run import best_model, read_config, use_compile_cache
-from aecf_jax.cli._saved import described, saved_calibration, saved_sets
+from aecf_jax.cli._saved import described
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console
 from aecf_jax.data import Dataset, stream_features
@@ -61,7 +62,7 @@ def _run_models(flags: Any) -> tuple[Predictor, _Sets, str]:
     folder = existing_run(flags.run)
     config = read_config(folder)
     model, step = best_model(folder, config)
-    calibration = saved_calibration(folder, config, step, wanted=flags.calibration)
+    calibration = saved_calibration(folder, config, step) if flags.calibration else None
     conformal = saved_sets(folder, config, step) if flags.sets else None
     source = f"the checkpoint of step {step}" + (f". {described(calibration, folder)}" if calibration else "")
 

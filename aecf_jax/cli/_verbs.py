@@ -35,7 +35,7 @@ class Evaluate:
     json: bool = False
     """Print JSON with all digits, instead of the table."""
     calibration: bool = True
-    """Use the calibration that `aecf-jax calibrate` saved with the run, if any; --drops and --curve never do."""
+    """Use the calibration that `aecf-jax calibrate` saved with the run, if there is one."""
     compile_cache: bool = True
     """Keep compiled programs in the user's cache folder, so that the next start is faster."""
 

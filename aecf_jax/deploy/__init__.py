@@ -4,7 +4,6 @@ from aecf_jax.deploy._bundle import is_bundle as is_bundle
 from aecf_jax.deploy._bundle import read_bundle as read_bundle
 from aecf_jax.deploy._bundle import refresh_bundle as refresh_bundle
 from aecf_jax.deploy._bundle import require_free as require_free
-from aecf_jax.deploy._bundle import run_calibration as run_calibration
 from aecf_jax.deploy._bundle import write_bundle as write_bundle
 from aecf_jax.deploy._predictor import BATCH_SIZES as BATCH_SIZES
 from aecf_jax.deploy._predictor import Prediction as Prediction

@@ -9,15 +9,15 @@ import jax
 import numpy as np
 
 from aecf_jax import __version__
-from aecf_jax.calibrate import Calibration
+from aecf_jax.calibrate import CALIBRATION, Calibration
 from aecf_jax.config import AECFConfig
 from aecf_jax.deploy._program import PLATFORMS, exported_program, named_arrays
 from aecf_jax.deploy._readme import readme
 from aecf_jax.errors import import_extra, require
 from aecf_jax.files import read_json, whole_folder, write_json, write_whole
 
-MANIFEST, CONFIG, PROGRAM, CALIBRATION = "bundle.json", "config.json", "model.stablehlo", "calibration.json"
-"""Names of files of a bundle, beside the arrays' and README.md; the last is there if the model is calibrated."""
+MANIFEST, CONFIG, PROGRAM = "bundle.json", "config.json", "model.stablehlo"
+"""Names of files of a bundle, beside the arrays' and README.md, and the calibration's, if the model is calibrated."""
 
 ARRAYS = {"model.safetensors": "params/", "normalization.safetensors": "constants/"}
 """File of arrays -> how the names of those in it begin."""
@@ -132,15 +132,6 @@ def require_free(out: Path, *, replace: bool) -> None:
     ours = (out / MANIFEST).is_file()
     require(ours, "out", "be a new or empty folder", str(out), "What is there is no bundle, and is left alone.")
     require(replace, "out", "be a new or empty folder", str(out), "Pass --force to replace the bundle.")
-
-
-def run_calibration(run: Path) -> Calibration | None:
-    """Returns the calibration of a run; None if it has none.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    return Calibration.load(run / CALIBRATION) if (run / CALIBRATION).exists() else None
 
 
 def is_bundle(path: str | Path) -> bool:

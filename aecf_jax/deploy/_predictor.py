@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float32
 
-from aecf_jax.calibrate import Calibration
+from aecf_jax.calibrate import Calibration, saved_calibration
 from aecf_jax.config import AECFConfig
-from aecf_jax.deploy._bundle import read_bundle, run_calibration
+from aecf_jax.deploy._bundle import read_bundle
 from aecf_jax.deploy._program import Program, loaded_program, named_arrays, output_name, serving_program
 from aecf_jax.deploy._rows import PackedRows
 from aecf_jax.errors import require
@@ -101,8 +101,8 @@ class Predictor:
         hint = "A run's folder is made by `aecf-jax train`."
         require((folder / "config.json").is_file(), "run", "be the folder of a run", str(run), hint)
         config = AECFConfig.from_file(folder / "config.json")
-        model = load_model(folder / config.checkpoint_dir).model
-        return cls.from_model(model, run_calibration(folder), **options)
+        loaded = load_model(folder / config.checkpoint_dir)
+        return cls.from_model(loaded.model, saved_calibration(folder, config, loaded.step), **options)
 
     @classmethod
     def from_bundle(cls, bundle: str | Path, **options: Any) -> "Predictor":

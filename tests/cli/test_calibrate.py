@@ -8,6 +8,8 @@ import pytest
 
 from aecf_jax.calibrate import Calibration, Conformal
 from aecf_jax.cli import main
+from aecf_jax.deploy import Predictor
+from aecf_jax.errors import InputError
 from tests.cli.conftest import CLASSES, ROWS, tiny_arrays
 
 
@@ -73,6 +75,24 @@ def test_evaluate_and_predict_use_it_and_say_so(work, save, capsys):
     succeed(capsys, "predict", "run", "--data", "new.npz", "--out", "p.csv", "--sets", "--no-calibration")
     with open("p.csv", newline="") as file:
         assert {"set_0", "set_1", "set_2"} <= set(next(csv.reader(file)))
+
+
+def test_drop_tables_curves_exports_and_predictors_use_it(work, capsys):
+    asked = ("evaluate", "run", "--drops", "mcar:0.5", "--json")
+    plain = json.loads(succeed(capsys, *asked))
+    succeed(capsys, "calibrate", "run")
+    found = json.loads(succeed(capsys, *asked))
+    assert (plain["calibrated"], found["calibrated"]) == (False, True)
+    assert plain["curve"] != found["curve"]
+    assert json.loads(succeed(capsys, *asked, "--no-calibration"))["curve"] == plain["curve"]
+    assert "Calibrated by run/calibration.json" in succeed(capsys, "evaluate", "run", "--curve", "exact")
+    assert [path.stem.endswith("-calibrated") for path in (work / "run" / "curves").glob("*.json")] == [True]
+    path = work / "run" / "calibration.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"about": {"step": 1}}))
+    for use in (["export", "run", "--out", "bundle"], ["evaluate", "run", "--curve", "exact"]):
+        assert "must be fitted on the checkpoint of step" in fail(capsys, *use)
+    with pytest.raises(InputError, match="must be fitted on the checkpoint of step"):
+        Predictor.from_run("run")
 
 
 def test_labels_have_sets_of_values(work, capsys):
