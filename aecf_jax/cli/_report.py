@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aecf_jax.calibrate import CONFORMAL, saved_calibration, saved_sets
 from aecf_jax.cli._files import HISTORY, IMPORT, METRICS, existing_run
 from aecf_jax.cli._history import read_history
 from aecf_jax.cli._run import best_model, read_config, read_data, run_splits, use_compile_cache
-from aecf_jax.cli._saved import CONFORMAL, saved_calibration, saved_sets
 from aecf_jax.cli._settings import Defaults
 from aecf_jax.cli._tables import make_console
 from aecf_jax.errors import import_extra, require
@@ -91,7 +91,7 @@ def _subject(folder: Path, name: str, root: str | None) -> Subject:
     _, described = read_data(folder)
     return Subject(name=name, model=model, splits=splits, data=described, recorded=read_json(folder / METRICS),
                    history=read_history(folder / HISTORY), conformal=sets,
-                   calibration=saved_calibration(folder, config, step, wanted=True))  # fmt: skip
+                   calibration=saved_calibration(folder, config, step))  # fmt: skip
 
 
 @contextmanager
