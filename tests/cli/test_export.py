@@ -2,16 +2,12 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from aecf_jax.cli import main
 from aecf_jax.config import AECFConfig
-from aecf_jax.deploy import Predictor, read_bundle, torch_state
-from aecf_jax.trainer import load_model
-from tests.cli.conftest import TINY, WIDTHS, tiny_arrays
+from aecf_jax.deploy import Predictor, read_bundle
+from tests.cli.conftest import WIDTHS, tiny_arrays
 
-TORCH = [*TINY, "--encoder", "identity", "--input-dims", "8", "8", "--embed-dim", "8", "--no-standardize",
-         "--head-hidden-dims", "None"]  # fmt: skip
 pytestmark = pytest.mark.usefixtures("untyped_caller")
 
 
@@ -43,19 +39,6 @@ def test_second_export_is_refused_unless_forced_and_refresh_repairs(work, capsys
     (work / "bundle" / "model.stablehlo").write_bytes(b"")
     assert said(capsys, "export", "--refresh", "bundle") == (0, "bundle: program rebuilt\n")
     read_bundle("bundle")
-
-
-def test_state_dict_has_the_parameters_of_the_run(work, capsys):
-    arrays = tiny_arrays()
-    np.savez(work / "same.npz", image=arrays["image"][:, :8], text=arrays["text"], label=arrays["label"])
-    assert said(capsys, "train", "--data", "same.npz", "--out", "torch", "--no-plots", *TORCH)[0] == 0
-    code, printed = said(capsys, "export", "torch", "--format", "torch", "--out", "model.safetensors")
-    assert (code, printed.startswith("model.safetensors: 7 tensors under PyTorch's names")) == (0, True)
-    model = load_model(work / "torch" / "checkpoints").model
-    written, expected = load_file(work / "model.safetensors"), torch_state(model.config, model.variables)
-    assert sorted(written) == sorted(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(written[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize(
