@@ -21,6 +21,7 @@ class Stream(enum.IntEnum):
     NOISE = 6
     VALIDATION = 7
     CALIBRATION = 8
+    EXPERTS = 9
 
 
 def stream_key(root: Key[Array, ""], stream: Stream, *position: int | Int[Array, ""]) -> Key[Array, ""]:

@@ -39,9 +39,11 @@ class FusionOutput:
         weights: the gate's weights, 0 where a modality is absent, else summing to 1, `(batch, modality)`.
         entropy: entropy of the weights in nats, `(batch,)`.
         fused: the fused representation that the head reads, `(batch, embed)`.
+        experts: what each modality predicts by itself, `(batch, modality, classes)`, where the fusion has experts.
     """
 
     output: Float[Array, "batch classes"]
     weights: Float[Array, "batch modality"]
     entropy: Float[Array, "batch"]
     fused: Float[Array, "batch embed"]
+    experts: Float[Array, "batch modality classes"] | None = None

@@ -14,7 +14,10 @@ from aecf_jax.errors import InputError, message, nearest, require, require_type
 TaskType = Literal["classification", "regression", "embedding"]
 MaskingStrategy = Literal["none", "random", "weighted_random", "entropy_min", "entropy_max"]
 MaskingRescue = Literal["empty", "every"]
-FusionType = Literal["aecf", "attention"]
+FusionType = Literal[
+    "aecf", "attention", "evidence", "concat", "concat_zeros", "mean", "low_rank", "transformer", "late", "late_logits",
+    "poe", "evidential", "unimodal",
+]  # fmt: skip
 EncoderType = Literal["identity", "linear", "mlp"]
 
 
@@ -68,9 +71,11 @@ class AECFConfig:
     """Probability that dropout zeroes a hidden unit of the head, in training."""
 
     fusion: FusionType = "aecf"
-    """How the embeddings become one prediction: aecf (gated) or attention (a learned query)."""
+    """How the modalities become one prediction: see docs/fusions.md. aecf: the head reads the gate's weighted mean."""
     attention_heads: int = 1
     """Heads of the attention fusion; they divide embed_dim."""
+    evidence_power: float = 1.5
+    """How much the evidence fusion discounts agreement: k equal opinions count as k**(1 / evidence_power); 1: as k."""
     gate_hidden_dims: Sequence[int] = (64,)
     """Hidden widths of the gate."""
     gate_hidden_dim: int | None = None
@@ -159,7 +164,13 @@ class AECFConfig:
     consistency_loss_coeff: float = 0.0
     """Coefficient of the squared distance between each single modality's prediction and the full, stopped one."""
     consistency_ramp_epochs: int = 5
-    """Epochs over which both consistency terms rise linearly."""
+    """Epochs over which the consistency terms and the confidence term rise linearly."""
+    unimodal_coeff: float = 0.0
+    """Coefficient of the loss of every modality's own prediction, summed over the modalities."""
+    confidence_coeff: float = 0.0
+    """Coefficient of the mean amount by which confidence falls from what is visible to everything present."""
+    fit_temperature: bool = False
+    """Fit one temperature of the output on the validation rows, for every checkpoint; classification only."""
     focal_alpha: float = 0.5
     """Weight of positive labels in the multi-label focal loss; negatives have 1 - focal_alpha."""
     focal_gamma: float = 0.0
@@ -184,6 +195,16 @@ class AECFConfig:
     def widths(self) -> tuple[int, ...]:
         """Width of each modality's features, in the order of `modalities`."""
         return tuple(self.input_dims) or (self.feat_dim,) * len(self.modalities)
+
+    @property
+    def separate_experts(self) -> bool:
+        """Whether every modality is trained by itself, and the fusion is a rule without parameters."""
+        return self.fusion in ("late", "late_logits", "poe", "unimodal")
+
+    @property
+    def tempered(self) -> bool:
+        """Whether the model has a temperature that is fitted on validation rows."""
+        return self.fit_temperature and self.task_type == "classification"
 
     @property
     def embed_width(self) -> int:

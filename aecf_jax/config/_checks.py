@@ -19,14 +19,16 @@ _POSITIVE = (
 )  # fmt: skip
 _NON_NEGATIVE = (
     "weight_decay", "warmup_epochs", "early_stopping_min_delta", "entropy_max_coeff", "ece_penalty_coeff",
-    "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff", "focal_gamma",
+    "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff", "focal_gamma", "unimodal_coeff",
+    "confidence_coeff",
 )  # fmt: skip
 _UNIT = ("entropy_cosine_fraction", "masking_prob", "masking_ramp", "focal_alpha")
 _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothing")
 _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",
-    "mixed_precision", "curriculum_mask", "mask_gate_input", "pair_training", "entropy_reg",
+    "mixed_precision", "curriculum_mask", "mask_gate_input", "pair_training", "entropy_reg", "fit_temperature",
 )  # fmt: skip
+_OF_CLASSES = ("poe", "evidential", "unimodal")  # Fusions by rules of probabilities.
 _CHOICES = ("task_type", "encoder", "fusion", "masking_strategy", "masking_rescue")
 
 
@@ -89,6 +91,7 @@ def _check_numbers(config: Any) -> None:
         (_UNIT, "be in [0, 1]", lambda v: 0 <= v <= 1),
         (_BELOW_ONE, "be in [0, 1)", lambda v: 0 <= v < 1),
         (("val_check_interval",), "be in (0, 1]", lambda v: 0 < v <= 1),
+        (("evidence_power",), "be at least 1", lambda v: v >= 1),
     ]
     for names, rule, holds in tables:
         for name in names:
@@ -133,6 +136,11 @@ def _check_pairs(config: Any) -> None:
     heads = config.attention_heads
     require(config.embed_width % heads == 0, "attention_heads", f"divide the embedding's width, {config.embed_width}",
             heads)  # fmt: skip
+    classified = config.task_type == "classification"
+    rule = f"be classification where `fusion` is {config.fusion}"
+    require(classified or config.fusion not in _OF_CLASSES, "task_type", rule, config.task_type)
+    gated = config.mask_gate_input or config.fusion == "aecf"
+    require(gated, "mask_gate_input", f"be true where `fusion` is {config.fusion}", False, "It has no gate.")
     require(config.multilabel in (None, True, False), "multilabel", "be true, false or none", config.multilabel)
     rule = "be a folder's name"
     require(bool(config.checkpoint_dir) and bool(config.log_dir), "checkpoint_dir and log_dir", rule, "an empty name")

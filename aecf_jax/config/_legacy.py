@@ -26,13 +26,15 @@ LEGACY_KEYS = {
 
 TORCH_FIELDS: dict[str, Any] = {
     "feat_dim": 512, "num_classes": 80, "encoder": "identity", "encoder_dropout": 0.0, "embed_dim": 0,
-    "standardize": False, "feature_normalization": True, "head_hidden_dims": None, "gate_hidden_dims": (2048,),
+    "standardize": False, "feature_normalization": True, "head_hidden_dims": None, "fusion": "aecf",
+    "gate_hidden_dims": (2048,),
     "gate_init_temp": 2.0, "gate_min_temp": 1.5, "learning_rate": 1e-4, "gate_learning_rate": 1e-3,
     "weight_decay": 1e-2, "epochs": 30, "batch_size": 512, "warmup_epochs": 0.0, "gradient_clip_val": 1.0,
     "mixed_precision": True, "masking_strategy": "entropy_min", "masking_prob": 0.3, "masking_tau": 0.4,
     "masking_ramp": 0.0, "masking_rescue": "every", "mask_gate_input": False, "pair_training": False,
     "entropy_warmup_epochs": 5, "entropy_max_coeff": 0.1, "ece_penalty_coeff": 0.5, "l2_logits_coeff": 1e-4,
     "consistency_coeff": 0.1, "consistency_loss_coeff": 0.1, "consistency_ramp_epochs": 5, "focal_alpha": 0.25,
+    "unimodal_coeff": 0.0, "confidence_coeff": 0.0, "fit_temperature": False,
     "focal_gamma": 2.0, "label_smoothing": 0.05, "early_stopping_patience": 10, "early_stopping_min_delta": 1e-4,
 }  # fmt: skip
 """The PyTorch generation's defaults, where a default exists there or a structure is implied by its code."""

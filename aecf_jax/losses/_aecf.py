@@ -1,7 +1,9 @@
 """The whole loss under a configuration: the task's loss and its penalties, by name."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import nn
@@ -10,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
 from aecf_jax.losses import _calibration, _consistency, _contrastive, _task
-from aecf_jax.ops import gate_entropy, linear_ramp, warmup_cosine
+from aecf_jax.ops import confidence, gate_entropy, linear_ramp, warmup_cosine
 
 AnyArray = Array | np.ndarray
 Components = dict[str, Float[Array, ""]]
@@ -20,8 +22,9 @@ Components = dict[str, Float[Array, ""]]
 class AECFLoss:
     """The total loss and its components, each already multiplied by its coefficient, in float32.
 
-    Keys, always the same for a configuration: `primary_loss`, `entropy_loss`, `ece_loss`, `l2_loss`, `total_loss`, and
-    `consistency_loss` where `consistency_coeff` or `consistency_loss_coeff` is positive. One-dimensional integer
+    Keys, always the same for a configuration: `primary_loss`, `entropy_loss`, `ece_loss`, `l2_loss`, `total_loss`;
+    `consistency_loss`, `confidence_loss` and `unimodal_loss` where a coefficient of theirs is positive. Where the
+    fusion's experts are trained separately, `unimodal_loss` is all that is not 0. One-dimensional integer
     targets are classes; two-dimensional targets are labels, values or embeddings. Works under `jax.jit`, with the
     epoch traced.
 
@@ -50,6 +53,7 @@ class AECFLoss:
         present: Bool[AnyArray, "batch modality"] | None = None,
         full_logits: Float[AnyArray, "batch classes"] | None = None,
         alone_logits: Float[AnyArray, "modality batch classes"] | None = None,
+        experts: Float[AnyArray, "batch modality classes"] | None = None,
     ) -> tuple[Float[Array, ""], Components]:
         """Returns the total loss and its components.
 
@@ -63,6 +67,7 @@ class AECFLoss:
                 entropy 0.
             full_logits: output for the full view, the teacher of `logits`; None: no divergence from it.
             alone_logits: output from each modality alone, in the order of `config.modalities`; None: no distance.
+            experts: what each modality's expert predicts; None: `alone_logits` are what every modality predicts.
 
         Raises:
             InputError: if shapes or the type of the targets do not fit the logits and the task.
@@ -74,22 +79,54 @@ class AECFLoss:
         seen = None if present is None else jnp.asarray(present)
         full = logits if full_logits is None else jnp.asarray(full_logits, jnp.float32)
         progress = jnp.asarray(epoch, jnp.float32)
-        components = {
-            "primary_loss": self._primary(kind, logits, targets),
-            "entropy_loss": self._entropy(weights, seen, progress, config.epochs if max_epochs is None else max_epochs),
-            "ece_loss": self._calibration(kind, logits, targets),
-            "l2_loss": config.l2_logits_coeff * jnp.mean(jnp.square(logits)),
-        }
+        components = self._view(kind, logits, targets, weights, seen, progress, max_epochs)
+        ramp = linear_ramp(progress, float(config.consistency_ramp_epochs))
+        alone = None if alone_logits is None else jnp.asarray(alone_logits, jnp.float32)
         if config.consistency_coeff > 0 or config.consistency_loss_coeff > 0:
             terms = jnp.zeros((), jnp.float32)
             if full_logits is not None:
                 terms = terms + config.consistency_coeff * _divergence(kind, full, logits)
-            if alone_logits is not None:
-                alone = _alone(kind, full, jnp.asarray(alone_logits, jnp.float32), seen)
-                terms = terms + config.consistency_loss_coeff * alone
-            components["consistency_loss"] = linear_ramp(progress, float(config.consistency_ramp_epochs)) * terms
+            if alone is not None:
+                terms = terms + config.consistency_loss_coeff * _alone(kind, full, alone, seen)
+            components["consistency_loss"] = ramp * terms
+        if config.confidence_coeff > 0:
+            fall = _confidence_fall(kind, full, logits)
+            components["confidence_loss"] = ramp * config.confidence_coeff * fall
+        if config.separate_experts:
+            components = {name: jnp.zeros((), jnp.float32) for name in components}
+        if config.unimodal_coeff > 0 or config.separate_experts:
+            coefficient = 1.0 if config.separate_experts else config.unimodal_coeff
+            said = alone if experts is None else jnp.moveaxis(jnp.asarray(experts, jnp.float32), 1, 0)
+            components["unimodal_loss"] = coefficient * self._unimodal(kind, said, targets, seen)
         total = sum(components.values(), start=jnp.zeros((), jnp.float32))
         return total, components | {"total_loss": total}
+
+    def _view(
+        self, kind: str, logits: Array, targets: Array, weights: Any, present: Array | None, epoch: Array,
+        max_epochs: float | int | None,
+    ) -> Components:  # fmt: skip
+        """Returns what one view costs by itself."""
+        return {
+            "primary_loss": self._primary(kind, logits, targets),
+            "entropy_loss": self._entropy(
+                weights, present, epoch, self.config.epochs if max_epochs is None else max_epochs
+            ),
+            "ece_loss": self._calibration(kind, logits, targets),
+            "l2_loss": self.config.l2_logits_coeff * jnp.mean(jnp.square(logits)),
+        }
+
+    def _unimodal(self, kind: str, said: Array | None, targets: Array, present: Array | None) -> Float[Array, ""]:
+        """Returns the loss of every modality's own prediction on the rows that have it, summed over modalities."""
+        if said is None:
+            return jnp.zeros((), jnp.float32)
+        rows = jnp.ones(said.shape[:2], dtype=bool) if present is None else present.T
+        said = jnp.where(rows[..., None], said, 0.0)
+        if kind in ("pairs", "groups"):
+            # Contrasts need the whole batch: where a modality is absent it says 0, as if trained by itself.
+            return jnp.sum(jax.vmap(lambda one: self._primary(kind, one, targets))(said))
+        each = jax.vmap(jax.vmap(lambda one, target: self._primary(kind, one[None], target[None])), in_axes=(0, None))
+        costs = jnp.where(rows, each(said, targets), 0.0)
+        return jnp.sum(jnp.sum(costs, axis=1) / jnp.maximum(jnp.sum(rows, axis=1), 1))
 
     def _primary(self, kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."]) -> Array:
         """Returns the task's own loss."""
@@ -177,6 +214,19 @@ def _divergence(kind: str, full: Float[Array, "batch classes"], part: Float[Arra
     """Returns how far the prediction from a part is from the full one."""
     term = {"classes": _consistency.class_divergence, "labels": _consistency.label_divergence}
     return term.get(kind, _consistency.squared_distance)(full, part)
+
+
+def _confidence_fall(
+    kind: str, full: Float[Array, "batch classes"], part: Float[Array, "batch classes"]
+) -> Float[Array, ""]:
+    """Returns mean max(0, c(part) - c(full)): by how much confidence c falls when the rest of a row is seen as well.
+
+    Both sides move: the full prediction becomes surer and that from a part less sure.
+    """
+    if kind not in ("classes", "labels"):
+        return jnp.zeros((), jnp.float32)
+    labels = kind == "labels"
+    return jnp.mean(nn.relu(confidence(part, labels=labels) - confidence(full, labels=labels)))
 
 
 def _alone(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Key
 from aecf_jax.config import AECFConfig
 from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._encoders import EncoderFactory
-from aecf_jax.nn._fusion import make_fusion
+from aecf_jax.nn._fusions import make_fusion
 from aecf_jax.nn._inputs import check_features
 from aecf_jax.ops import unit_norm
 from aecf_jax.types import Features, FusionOutput
@@ -48,6 +48,8 @@ class AECF(nn.Module):
         self.mean = self.variable("constants", "mean", lambda: {m: jnp.zeros(w) for m, w in widths.items()})
         self.scale = self.variable("constants", "scale", lambda: {m: jnp.ones(w) for m, w in widths.items()})
         self.prior = self.variable("constants", "prior", jnp.zeros, (config.num_classes,))
+        if config.tempered:
+            self.temperature = self.variable("constants", "temperature", jnp.ones, ())
 
     def __call__(
         self, features: Features, present: Bool[Array, "batch modality"] | None = None, *, train: bool = False
@@ -119,7 +121,7 @@ class AECF(nn.Module):
             train: whether dropout acts.
         """
         result = self.fusion(shared, present, train=train)
-        return self._with_prior(result, jnp.any(present, axis=-1))
+        return self._finished(result, jnp.any(present, axis=-1), train=train)
 
     def fuse(
         self, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
@@ -146,12 +148,18 @@ class AECF(nn.Module):
             train: whether dropout acts.
         """
         result = self.fusion.mix(encoded, weights, train=train)
-        return self._with_prior(result, jnp.any(weights > 0, axis=-1))
+        return self._finished(result, jnp.any(weights > 0, axis=-1), train=train)
 
-    def _with_prior(self, result: FusionOutput, anything: Bool[Array, "batch"]) -> FusionOutput:
-        """The prediction, replaced by the prior where there is nothing to predict from."""
+    def _finished(self, result: FusionOutput, anything: Bool[Array, "batch"], *, train: bool) -> FusionOutput:
+        """The prediction, the prior where there is nothing to predict from; evidence is divided by the temperature.
+
+        The temperature is fitted to held-out rows, and training does not know it.
+        """
+        prior, output = self.prior.value[None, :], result.output
+        if self.config.tempered and not train:
+            output = prior + (output - prior) / self.temperature.value
         return result.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            output=jnp.where(anything[:, None], result.output, self.prior.value[None, :])
+            output=jnp.where(anything[:, None], output, prior)
         )
 
 

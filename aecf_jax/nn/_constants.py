@@ -44,6 +44,19 @@ def with_constants(
         "scale": {name: jnp.asarray(scale[name], jnp.float32) for name in config.modalities},
         "prior": jnp.asarray(prior, jnp.float32),
     }
+    if config.tempered:
+        constants["temperature"] = jnp.ones((), jnp.float32)
+    return {**variables, "constants": constants}
+
+
+def with_temperature(variables: Variables, temperature: float) -> dict[str, Any]:
+    """Returns a model's variables with another temperature.
+
+    Args:
+        variables: of an `AECF` module.
+        temperature: what the evidence is divided by, positive.
+    """
+    constants = {**variables["constants"], "temperature": jnp.float32(temperature)}
     return {**variables, "constants": constants}
 
 

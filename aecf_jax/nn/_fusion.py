@@ -5,7 +5,6 @@ seen, computed once for all views of a batch and for all subsets; calling the fu
 gives the prediction. An embedding of an absent modality may hold anything finite: a fusion never lets it through.
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -13,7 +12,6 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.nn._attention_fusion import AttentionFusion
 from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._gate import AdaptiveGate
 from aecf_jax.nn._heads import OutputHeadFactory
@@ -148,19 +146,3 @@ class GatedFusion(nn.Module):
             parts = [weights[:, index, None] * product for index, product in enumerate(products)]
             output = self.head(sum(parts[1:], parts[0]), train=train, multiplied=True)
         return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)
-
-
-FUSIONS: Mapping[str, type[nn.Module]] = {"aecf": GatedFusion, "attention": AttentionFusion}
-"""Fusions by the name that `AECFConfig.fusion` gives them."""
-
-
-def make_fusion(config: AECFConfig) -> Any:
-    """Returns a new fusion.
-
-    Args:
-        config: all settings.
-
-    >>> make_fusion(AECFConfig()).config.fusion
-    'aecf'
-    """
-    return FUSIONS[config.fusion](config)  # pyright: ignore[reportCallIssue]

@@ -12,6 +12,9 @@ from jaxtyping import Array, Float
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
 """Activations by name."""
 
+Initializer = Callable[..., Array]
+_INIT = nn.initializers.lecun_normal()
+
 
 class MLP(nn.Module):
     """Hidden layers with activation and dropout, then one linear layer.
@@ -22,6 +25,7 @@ class MLP(nn.Module):
         activation: a name in `ACTIVATIONS`.
         dropout: probability that a hidden unit is zeroed in training.
         dtype: type that is computed in; parameters are float32.
+        last_init: makes the last layer's kernel.
     """
 
     hidden_dims: tuple[int, ...]
@@ -29,6 +33,7 @@ class MLP(nn.Module):
     activation: str = "relu"
     dropout: float = 0.0
     dtype: DTypeLike = jnp.float32
+    last_init: Initializer = _INIT
 
     @nn.compact
     def __call__(
@@ -45,13 +50,15 @@ class MLP(nn.Module):
             x = self._layer(f"hidden_{index}", width, x, multiplied=multiplied and index == 0)
             x = ACTIVATIONS[self.activation](x)
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return self._layer("out", self.output_dim, x, multiplied=multiplied and not self.hidden_dims)
+        return self._layer(
+            "out", self.output_dim, x, multiplied=multiplied and not self.hidden_dims, init=self.last_init
+        )
 
-    def _layer(self, name: str, width: int, x: Array, *, multiplied: bool) -> Array:
+    def _layer(self, name: str, width: int, x: Array, *, multiplied: bool, init: Initializer = _INIT) -> Array:
         """One linear layer's output."""
         if multiplied:
             return x + jnp.broadcast_to(self.variables["params"][name]["bias"], x.shape)
-        return nn.Dense(width, dtype=self.dtype, name=name)(x)
+        return nn.Dense(width, dtype=self.dtype, kernel_init=init, name=name)(x)
 
 
 def first_kernel(params: Mapping[str, Any]) -> Float[Array, "width out"]:

@@ -1,6 +1,14 @@
 """Pure array mathematics on JAX alone: weights over what is present, entropy, masks, schedules."""
 
 from aecf_jax.ops._entropy import gate_entropy as gate_entropy
+from aecf_jax.ops._experts import confidence as confidence
+from aecf_jax.ops._experts import dempster_shafer as dempster_shafer
+from aecf_jax.ops._experts import evidence_weights as evidence_weights
+from aecf_jax.ops._experts import mean_evidence as mean_evidence
+from aecf_jax.ops._experts import mean_probability as mean_probability
+from aecf_jax.ops._experts import pooled_evidence as pooled_evidence
+from aecf_jax.ops._experts import summed_evidence as summed_evidence
+from aecf_jax.ops._experts import surest_evidence as surest_evidence
 from aecf_jax.ops._masking import STRATEGIES as STRATEGIES
 from aecf_jax.ops._masking import hiding_probability as hiding_probability
 from aecf_jax.ops._masking import sample_visible as sample_visible

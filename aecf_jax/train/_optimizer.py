@@ -1,5 +1,6 @@
 """AdamW in two groups, the gate's and all others', with warm-up, cosine and clipping."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ def make_optimizer(config: AECFConfig, steps_per_epoch: int) -> optax.GradientTr
         _schedule(config, steps_per_epoch, config.learning_rate), weight_decay=config.weight_decay, mask=_matrices
     )
     return optax.chain(
-        optax.clip_by_global_norm(config.gradient_clip_val),
+        _clipping(config),
         optax.partition({_GATE: gate, _OTHER: other}, _groups),
     )
 
@@ -63,6 +64,21 @@ def _schedule(config: AECFConfig, steps_per_epoch: int, peak: float) -> Callable
     total = config.epochs * steps_per_epoch
     warmup = min(config.warmup_epochs * steps_per_epoch, total)
     return lambda step: learning_rate(step, peak=peak, warmup=warmup, total=total)
+
+
+def _clipping(config: AECFConfig) -> optax.GradientTransformation:
+    """Returns the clipping, of each modality by itself where modalities are trained separately."""
+    clip = optax.clip_by_global_norm(config.gradient_clip_val)
+    if not config.separate_experts:
+        return clip
+
+    def modality(path: Any, _: Array) -> str:
+        # Encoders and experts are dictionaries of modules, which Flax names so.
+        return next(name for name in config.modalities for part in path
+                    if getattr(part, "key", None) in (f"encoders_{name}", f"experts_{name}"))  # fmt: skip
+
+    labels = functools.partial(jax.tree_util.tree_map_with_path, modality)
+    return optax.partition(dict.fromkeys(config.modalities, clip), labels)
 
 
 def _groups(params: Any) -> Any:

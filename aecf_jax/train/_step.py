@@ -17,7 +17,7 @@ from aecf_jax.train._state import StepInfo, TrainState
 from aecf_jax.train._views import Views, alone_logits, training_views
 from aecf_jax.types import Batch
 
-_CONSISTENCY = "consistency_loss"
+_ONCE = ("consistency_loss", "confidence_loss", "unimodal_loss")
 _TOTAL = "total_loss"
 _PROGRAMS_KEPT = 16
 
@@ -43,9 +43,9 @@ def loss_and_components(
     variables = {"params": params, "constants": constants}
     epoch = step.astype(jnp.float32) / steps_per_epoch
     views = training_views(variables, batch, config=config, progress=epoch / config.epochs, step=step, root=root)
-    alone = None
-    if config.consistency_loss_coeff > 0:
-        alone = alone_logits(variables, views.encoded, batch.present, config=config, step=step, root=root)
+    alone, alone_read = None, config.unimodal_coeff > 0 and views.trained.experts is None
+    if config.consistency_loss_coeff > 0 or alone_read:
+        alone = alone_logits(variables, views.shared, batch.present, config=config, step=step, root=root)
     components = _components(views, alone, batch, AECFLoss(config), epoch)
     info = StepInfo(
         components=components,
@@ -57,21 +57,21 @@ def loss_and_components(
 
 
 def _components(
-    views: Views, alone: Array | None, batch: Batch, loss_fn: AECFLoss, epoch: Float[Array, ""]
+    views: Views, alone: Any, batch: Batch, loss_fn: AECFLoss, epoch: Float[Array, ""]
 ) -> dict[str, Float[Array, ""]]:
     """Returns the loss of a batch by component, over the views that are trained."""
     output, full, pair = views.trained, views.full, loss_fn.config.pair_training
+    alone = {"alone_logits": alone, "experts": output.experts}
     _, trained = loss_fn(
         output.output, batch.label, output.weights, epoch, present=views.visible,
-        full_logits=None if full is None else full.output, alone_logits=alone if full is None else None,
+        full_logits=None if full is None else full.output, **(alone if full is None else {}),
     )  # fmt: skip
     if full is None:
         return trained
-    _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, alone_logits=alone)
-    # Each consistency term stands in one of the two, and counts once; the rest is of both views or of the trained one.
+    _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, **alone)
+    # What compares predictions stands in one of the two, and counts once; the rest is of both views or of the trained.
     joined = {name: 0.5 * (whole[name] + trained[name]) if pair else trained[name] for name in trained}
-    if _CONSISTENCY in trained:
-        joined[_CONSISTENCY] = whole[_CONSISTENCY] + trained[_CONSISTENCY]
+    joined |= {name: whole[name] + trained[name] for name in _ONCE if name in trained}
     parts = [value for name, value in joined.items() if name != _TOTAL]
     return joined | {_TOTAL: sum(parts, start=jnp.zeros((), jnp.float32))}
 

@@ -22,13 +22,15 @@ class ValidationInfo:
 
     Attributes:
         full: the model's output with everything that is present.
-        full_loss: the task's loss of that, mean over the rows.
+        full_loss: the task's loss of `full`, mean over the rows.
         hidden_loss: the task's loss with the fixed pattern hidden.
+        hidden_output: the prediction with the fixed pattern hidden, if the model has a temperature to fit to it.
     """
 
     full: FusionOutput
     full_loss: Float[Array, ""]
     hidden_loss: Float[Array, ""]
+    hidden_output: Float[Array, "batch classes"] | None = None
 
 
 def hidden_pattern(
@@ -66,7 +68,10 @@ def validation_step(
     """
     model, loss_fn = AECF(config), AECFLoss(config)
     encoded = model.apply(variables, batch.features, batch.present, method="encode")
-    full: Any = model.apply(variables, encoded, batch.present, method="fuse")
-    hidden: Any = model.apply(variables, encoded, visible, method="fuse")
+    shared = model.apply(variables, encoded, method="share")
+    full: Any = model.apply(variables, shared, batch.present, method="fuse_shared")
+    hidden: Any = model.apply(variables, shared, visible, method="fuse_shared")
     losses = [loss_fn(view.output, batch.label)[1]["primary_loss"] for view in (full, hidden)]
-    return ValidationInfo(full=full, full_loss=losses[0], hidden_loss=losses[1])
+    return ValidationInfo(
+        full=full, full_loss=losses[0], hidden_loss=losses[1], hidden_output=hidden.output if config.tempered else None
+    )

@@ -18,13 +18,13 @@ class Views(NamedTuple):
     """What the model makes of a batch.
 
     Attributes:
-        encoded: embeddings, which all views share.
+        shared: what all views share: see `Fusion.shared`.
         visible: what the curriculum leaves visible; everything present, where it hides nothing.
         trained: the view of what is visible.
         full: the view of everything present, where that is another one and something reads it.
     """
 
-    encoded: Float[Array, "batch modality embed"]
+    shared: Any
     visible: Bool[Array, "batch modality"]
     trained: FusionOutput
     full: FusionOutput | None
@@ -48,13 +48,16 @@ def training_views(
         root: the run's key.
     """
     model, keys = AECF(config), _dropout_keys(root, step)
+    # A stream of its own, that what was drawn before there were experts stays the same.
+    experts = stream_key(root, Stream.EXPERTS, step)
     encoded = _apply(model, variables, batch.features, batch.present, method="encode", key=keys.encode)
+    shared = _apply(model, variables, encoded, method="share", key=experts)
     if not _hides(config):
-        trained = _apply(model, variables, encoded, batch.present, method="fuse", key=keys.full)
-        return Views(encoded, batch.present, trained, None)
+        trained = _apply(model, variables, shared, batch.present, method="fuse_shared", key=keys.full)
+        return Views(shared, batch.present, trained, None)
     full = None
     if _reads_full_view(config):
-        full = _apply(model, variables, encoded, batch.present, method="fuse", key=keys.full)
+        full = _apply(model, variables, shared, batch.present, method="fuse_shared", key=keys.full)
     weights = renormalized(batch.present.astype(jnp.float32)) if full is None else full.weights
     visible = sample_visible(
         lax.stop_gradient(weights), batch.present, key=stream_key(root, Stream.CURRICULUM, step),
@@ -62,22 +65,22 @@ def training_views(
         tau=config.masking_tau, rescue=config.masking_rescue,
     )  # fmt: skip
     if config.mask_gate_input:
-        trained = _apply(model, variables, encoded, visible, method="fuse", key=keys.hidden)
+        trained = _apply(model, variables, shared, visible, method="fuse_shared", key=keys.hidden)
     else:
         left = renormalized(jnp.where(visible, weights, jnp.zeros_like(weights)))
         trained = _apply(model, variables, encoded, left, method="mix", key=keys.hidden)
-    return Views(encoded, visible, trained, full)
+    return Views(shared, visible, trained, full)
 
 
 def alone_logits(
-    variables: Any, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
+    variables: Any, shared: Any, present: Bool[Array, "batch modality"], *,
     config: AECFConfig, step: Int[Array, ""], root: Key[Array, ""],
 ) -> Float[Array, "modality batch classes"]:  # fmt: skip
-    """Returns the output from each modality alone, from embeddings that are there already.
+    """Returns the output from each modality alone, from what the views share.
 
     Args:
         variables: the model's parameters and constants.
-        encoded: embeddings of the batch.
+        shared: what the views of the batch share.
         present: what is present.
         config: the model's settings.
         step: steps done, which the randomness depends on.
@@ -86,7 +89,7 @@ def alone_logits(
     model, key = AECF(config), _dropout_keys(root, step).alone
 
     def output(one: Bool[Array, "modality"]) -> Array:
-        return _apply(model, variables, encoded, present & one[None, :], method="fuse", key=key).output
+        return _apply(model, variables, shared, present & one[None, :], method="fuse_shared", key=key).output
 
     return jax.vmap(output)(jnp.eye(present.shape[-1], dtype=bool))
 
@@ -106,15 +109,17 @@ def _dropout_keys(root: Key[Array, ""], step: Int[Array, ""]) -> _DropoutKeys:
 
 
 def _hides(config: AECFConfig) -> bool:
-    """Returns whether the curriculum can hide anything."""
+    """Returns whether the curriculum can hide anything; experts that are trained separately see one modality each."""
+    if config.separate_experts:
+        return False
     return config.curriculum_mask and config.masking_strategy != "none" and config.masking_prob > 0
 
 
 def _reads_full_view(config: AECFConfig) -> bool:
     """Returns whether anything reads the full view: an objective, or the choice or the use of what is hidden."""
     weights_read = config.masking_strategy != "random" or not config.mask_gate_input
-    consistent = config.consistency_coeff > 0 or config.consistency_loss_coeff > 0
-    return config.pair_training or consistent or weights_read
+    terms = (config.consistency_coeff, config.consistency_loss_coeff, config.confidence_coeff, config.unimodal_coeff)
+    return config.pair_training or max(terms) > 0 or weights_read
 
 
 def _apply(model: AECF, variables: Any, *inputs: Any, method: str, key: Key[Array, ""]) -> Any:

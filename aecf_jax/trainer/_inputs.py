@@ -14,6 +14,7 @@ from aecf_jax.nn import prior_output, with_constants
 from aecf_jax.types import Batch
 
 _CLASSIFIED: Mapping[bool | None, LabelKind] = {True: "labels", False: "classes", None: "auto"}
+_RULES_OF_KIND = ("late", "unimodal", "evidential", "evidence")  # They treat labels otherwise than classes.
 _KINDS = {
     "classification": ("classes", "labels"),
     "regression": ("values", "labels"),
@@ -75,6 +76,9 @@ def _check_fits(dataset: Dataset, config: AECFConfig) -> None:
     kinds = _KINDS[config.task_type]
     rule = f"hold {' or '.join(kinds)}, as the task is {config.task_type}"
     require(dataset.label_kind in kinds, "label", rule, dataset.label_kind)
+    told = config.multilabel is not None or config.fusion not in _RULES_OF_KIND or config.task_type != "classification"
+    rule = f"be true where `fusion` is {config.fusion} and the labels are independent"
+    require(told or dataset.label_kind == "classes", "multilabel", rule, None)
     if dataset.label_kind != "classes":
         rule = f"have {config.num_classes} columns, as the configuration says"
         require(dataset.num_classes == config.num_classes, "label", rule, dataset.num_classes)

@@ -10,6 +10,7 @@ from aecf_jax import __version__
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import NonFiniteLossError
 from aecf_jax.logs import Writer
+from aecf_jax.nn import with_temperature
 from aecf_jax.train import StepInfo, epoch_order, learning_rate, make_train_chunk
 from aecf_jax.trainer._keeper import Keeper
 from aecf_jax.trainer._load import model_variables
@@ -112,6 +113,8 @@ class Run:
         metrics = {"epoch": self.step / self.plan.steps_per_epoch} | self.memory.take_means() | self._rates()
         score = None
         if self._validation is not None:
+            if self.config.tempered:
+                self._fit_temperature(self._validation)
             found = self._validation.metrics(self.variables)
             score, metrics = found["val_loss"], metrics | found
             self.memory.judge(score, self.config)
@@ -120,6 +123,11 @@ class Run:
         # The line first: a run that is killed in between drops it again when it resumes from an earlier step.
         writer.write(self.step, metrics)
         self._save(score)
+
+    def _fit_temperature(self, validation: Validation) -> None:
+        """Makes the model as sure of itself as it is right on the validation rows."""
+        fitted = with_temperature(self.variables, validation.temperature(self.variables))
+        self.tree["constants"] = fitted["constants"]
 
     def _rates(self) -> dict[str, float]:
         """Returns the learning rates of the last step."""

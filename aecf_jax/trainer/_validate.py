@@ -9,7 +9,9 @@ from jaxtyping import Array, Key
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
 from aecf_jax.metrics import evaluate_predictions
+from aecf_jax.nn import with_temperature
 from aecf_jax.train import hidden_pattern, program_config, validation_step
+from aecf_jax.trainer._temperature import fitted_temperature
 from aecf_jax.types import Batch
 
 _BLOCK = 1024
@@ -38,14 +40,24 @@ class Validation:
             rows = slice(start, start + _BLOCK)
             self._blocks.append((jax.tree.map(lambda array, r=rows: array[r], batch), visible[rows]))
 
+    def temperature(self, variables: Any) -> float:
+        """Returns the temperature that fits these rows best, with everything present and with the pattern hidden.
+
+        Args:
+            variables: the model's.
+        """
+        infos = self._infos(with_temperature(variables, 1.0))
+        logits = np.concatenate([info.full.output for info in infos] + [info.hidden_output for info in infos])
+        label = np.concatenate([self._label, self._label])
+        return fitted_temperature(logits, np.asarray(variables["constants"]["prior"]), label)
+
     def metrics(self, variables: Any) -> dict[str, float]:
         """Returns `val_loss`, its two halves, and every metric of the whole part with everything present.
 
         Args:
             variables: the model's.
         """
-        config = program_config(self._config)
-        infos = jax.device_get([validation_step(variables, *block, config=config) for block in self._blocks])
+        infos = self._infos(variables)
         rows = np.array([len(visible) for _, visible in self._blocks], np.float64)
         full, hidden = (
             float(np.average([float(loss) for loss in losses], weights=rows))
@@ -59,6 +71,11 @@ class Validation:
         )
         losses = {"val_loss": 0.5 * (full + hidden), "val_full_loss": full, "val_hidden_loss": hidden}
         return losses | {f"val_{name}": value for name, value in metrics.items()}
+
+    def _infos(self, variables: Any) -> list[Any]:
+        """Returns what validation computes of each block, on the host."""
+        config = program_config(self._config)
+        return jax.device_get([validation_step(variables, *block, config=config) for block in self._blocks])
 
     def headline(self, metrics: dict[str, float]) -> dict[str, float]:
         """Returns the few metrics that a progress bar has room for.

@@ -245,3 +245,60 @@ def test_wrong_targets_are_refused(name):
     loss_fn, logits, targets, says = BAD[name]
     with pytest.raises(InputError, match=says):
         loss_fn(logits, targets)
+
+
+def hinge(logits):
+    """The top probability of every row, in float64."""
+    odds = np.exp(np.asarray(logits, np.float64))
+    return (odds / odds.sum(-1, keepdims=True)).max(-1)
+
+
+def test_confidence_term_is_a_hinge_on_what_seeing_more_takes_away():
+    loss_fn = make_loss(confidence_coeff=3.0, consistency_ramp_epochs=4)
+    for epoch, share in ((2, 0.5), (9, 1.0)):
+        _, components = loss_fn(LOGITS, CLASS, epoch=epoch, full_logits=OTHER)
+        want = share * 3.0 * np.maximum(hinge(LOGITS) - hinge(OTHER), 0).mean()
+        assert want > 0
+        # Float32 probabilities.
+        assert float(components["confidence_loss"]) == pytest.approx(want, rel=1e-5)
+    part, full = jax.grad(
+        lambda pair: loss_fn(pair[0], CLASS, epoch=9, full_logits=pair[1])[1]["confidence_loss"]
+    )((LOGITS, OTHER))  # fmt: skip
+    falls = hinge(LOGITS) > hinge(OTHER)
+    for gradient in (part, full):
+        assert (np.abs(gradient).sum(-1) > 0).tolist() == falls.tolist()
+    assert "confidence_loss" in loss_fn(LOGITS, CLASS)[1]
+    assert float(make_loss("regression", confidence_coeff=3.0)(LOGITS, OTHER)[1]["confidence_loss"]) == 0
+
+
+@pytest.mark.parametrize(("task", "targets"), TASKS[:3], ids=TASK_NAMES[:3])
+def test_unimodal_term_is_every_modalitys_own_loss_on_the_rows_that_have_it(task, targets):
+    loss_fn, plain = make_loss(task, unimodal_coeff=0.5), make_loss(task)
+    present = np.asarray(WEIGHTS > 0.15)
+    said = jnp.where(present.T[..., None], ALONE, jnp.nan)
+    want = sum(float(plain(ALONE[m, present[:, m]], targets[present[:, m]])[1]["primary_loss"])
+               for m in range(MODALITIES))  # fmt: skip
+    for given in ({"alone_logits": said}, {"experts": jnp.moveaxis(said, 0, 1)}):
+        found = loss_fn(LOGITS, targets, present=present, **given)[1]
+        # Float32 means of the same numbers in another order.
+        assert float(found["unimodal_loss"]) == pytest.approx(0.5 * want, rel=1e-5)
+    gradient = jax.grad(lambda x: loss_fn(LOGITS, targets, present=present, alone_logits=x)[0])(said)
+    assert np.isfinite(gradient).all()
+    assert (np.asarray(gradient)[~present.T] == 0).all()
+
+
+def test_unimodal_term_of_embeddings_lets_absent_modalities_say_nothing():
+    present = np.asarray(WEIGHTS > 0.15)
+    loss_fn, plain = make_loss("embedding", unimodal_coeff=1.0), make_loss("embedding")
+    found = loss_fn(LOGITS, OTHER, present=present, alone_logits=ALONE)[1]["unimodal_loss"]
+    want = sum(float(plain(jnp.where(present[:, m, None], ALONE[m], 0.0), OTHER)[1]["primary_loss"])
+               for m in range(MODALITIES))  # fmt: skip
+    # Float32.
+    assert float(found) == pytest.approx(want, rel=1e-5)
+
+
+def test_experts_that_are_trained_separately_have_no_other_term():
+    total, components = make_loss(fusion="poe", confidence_coeff=1.0, consistency_coeff=1.0)(
+        LOGITS, CLASS, WEIGHTS, 9, full_logits=OTHER, experts=jnp.moveaxis(ALONE, 0, 1)
+    )
+    assert float(total) == float(components["unimodal_loss"]) > 0

@@ -99,7 +99,7 @@ def test_masks_and_dropout_depend_on_the_step_alone():
     np.testing.assert_array_equal(first.visible, again.visible)
     np.testing.assert_array_equal(first.trained.output, again.trained.output)
     assert bool(jnp.any(first.visible != other.visible))
-    assert bool(jnp.any(first.encoded != other.encoded))
+    assert bool(jnp.any(first.shared.encoded != other.shared.encoded))
 
 
 def test_views_share_the_encoding_but_not_the_dropout_after_it():
@@ -132,7 +132,7 @@ def test_alone_logits_are_the_outputs_of_single_modalities():
     config = small_config(**NO_DROPOUT)
     variables, batch = small_variables(config), small_batch()
     views = _views(config)
-    alone = alone_logits(variables, views.encoded, batch.present, config=config, step=STEP, root=ROOT)
+    alone = alone_logits(variables, views.shared, batch.present, config=config, step=STEP, root=ROOT)
     assert alone.shape == (3, 50, 4)
     for index in range(3):
         only = batch.present & (jnp.arange(3) == index)[None, :]

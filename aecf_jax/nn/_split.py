@@ -1,0 +1,77 @@
+"""A dense layer over concatenated modalities, as one product for each modality: subsets of them share the products."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float
+
+from aecf_jax.nn._mlp import ACTIVATIONS, MLP
+
+
+class SplitHead(nn.Module):
+    """An MLP over the concatenation of all embeddings, zeros where absent, and of the presence bits.
+
+    `parts` is each modality's share of the first layer's product; calling the head with it and with what is present
+    sums the shares and computes the other layers.
+
+    Attributes:
+        modalities: how many embeddings are concatenated.
+        width: of each embedding.
+        hidden_dims: widths of the hidden layers; empty: one linear layer.
+        output_dim: width of the output.
+        bits: whether the presence bits are part of the input.
+        dropout: probability that a hidden unit is zeroed in training.
+        zero: whether the last layer starts at 0, so that the output does.
+        dtype: type that is computed in; what is returned is float32.
+    """
+
+    modalities: int
+    width: int
+    hidden_dims: tuple[int, ...]
+    output_dim: int
+    bits: bool = True
+    dropout: float = 0.0
+    zero: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    def setup(self) -> None:
+        """Names the parameters and the other layers."""
+        first = self.hidden_dims[0] if self.hidden_dims else self.output_dim
+        start = nn.initializers.zeros_init() if self.zero else nn.initializers.lecun_normal()
+        inner = nn.initializers.lecun_normal() if self.hidden_dims else start
+        self.kernel = self.param("kernel", inner, (self.modalities * self.width, first))
+        self.bias = self.param("bias", nn.initializers.zeros_init(), (first,))
+        if self.bits:
+            self.present_kernel = self.param("present_kernel", inner, (self.modalities, first))
+        if self.hidden_dims:
+            self.drop = nn.Dropout(self.dropout)
+            self.rest = MLP(self.hidden_dims[1:], self.output_dim, dropout=self.dropout, last_init=start,
+                            dtype=self.dtype)  # fmt: skip
+
+    def parts(self, encoded: Float[Array, "batch modality embed"]) -> Float[Array, "batch modality hidden"]:
+        """Returns each modality's share of the first layer.
+
+        Args:
+            encoded: embeddings, finite.
+        """
+        split = self.kernel.reshape(self.modalities, self.width, -1).astype(self.dtype)
+        parts = jnp.einsum("bme,mef->bmf", encoded.astype(self.dtype), split)
+        return parts + self.present_kernel.astype(self.dtype)[None] if self.bits else parts
+
+    def __call__(
+        self, parts: Float[Array, "batch modality hidden"], present: Bool[Array, "batch modality"], *,
+        train: bool = False,
+    ) -> Float[Array, "batch out"]:  # fmt: skip
+        """Returns the output from the modalities that are present.
+
+        Args:
+            parts: what `parts` returned.
+            present: True for those to use.
+            train: whether dropout acts.
+        """
+        x = jnp.sum(jnp.where(present[..., None], parts, jnp.zeros_like(parts)), axis=1)
+        x = x + self.bias.astype(self.dtype)[None]
+        if self.hidden_dims:
+            x = self.drop(ACTIVATIONS["relu"](x), deterministic=not train)
+            x = self.rest(x, train=train)
+        return x.astype(jnp.float32)

@@ -1,0 +1,124 @@
+"""A run with a fusion of experts, every term of the loss and a temperature: trained, stopped, resumed, used by all."""
+
+import signal
+
+import jax
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from aecf_jax.calibrate import fit_calibration
+from aecf_jax.data import Dataset
+from aecf_jax.deploy import Predictor, read_bundle, write_bundle
+from aecf_jax.deploy._program import exported_program, named_arrays
+from aecf_jax.errors import InputError
+from aecf_jax.evaluate import evaluate_subsets, gate_diagnosis, monotonicity, predict, robustness_curve
+from aecf_jax.model import AECF_CLIP
+from aecf_jax.nn import init_variables, with_temperature
+from aecf_jax.trainer import AECFTrainer, load_model
+from aecf_jax.trainer._temperature import fitted_temperature
+from tests.deploy.models import unchecked
+from tests.train.small import small_arrays, small_config
+from tests.trainer.job import fit, signal_at
+
+EVERYTHING = {"fusion": "evidence", "multilabel": False, "unimodal_coeff": 1.0, "confidence_coeff": 3.0,
+              "fit_temperature": True, "epochs": 2}  # fmt: skip
+CHECKS = small_arrays(24, seed=1)
+
+
+def rows(part="test", seed=2):
+    arrays = small_arrays(24, seed=seed)
+    return Dataset({name: arrays[name] for name in "abc"}, arrays["label"], arrays["present"], part=part, num_classes=4)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that nothing stopped: its folder and its model."""
+    folder = tmp_path_factory.mktemp("evidence")
+    trainer, _ = fit(folder, **EVERYTHING)
+    return folder, trainer.model
+
+
+def test_temperature_is_fitted_on_validation_rows_for_every_checkpoint(run):
+    folder, model = run
+    for which in ("best", "last"):
+        kept = load_model(folder / "checkpoints", which=which).model
+        temperature = float(kept.variables["constants"]["temperature"])
+        assert temperature != 1
+        neutral = AECF_CLIP(kept.config, variables=with_temperature(kept.variables, 1.0))
+        full = predict(neutral, rows("validation", seed=1)).output
+        # Both halves of what it is fitted on: whole rows, and the pattern that validation hides, told by its metrics.
+        hot, best = (predict(AECF_CLIP(kept.config, variables=with_temperature(kept.variables, t)),
+                             rows("validation", seed=1)).output for t in (20.0, temperature))  # fmt: skip
+        assert _nll(best, CHECKS["label"]) < _nll(hot, CHECKS["label"])
+        prior = np.asarray(kept.variables["constants"]["prior"])
+        # Float32, divided before or after.
+        np.testing.assert_allclose(best, prior + (full - prior) / temperature, rtol=1e-4, atol=1e-5)
+    assert model.variables["constants"]["temperature"].shape == ()
+
+
+def test_resumed_run_has_the_same_bits_and_temperature(run, tmp_path):
+    with signal_at(9, signal.SIGTERM):
+        _, stopped = fit(tmp_path, **EVERYTHING)
+    assert stopped["stopped"] == "signal"
+    fit(tmp_path, resume=True, **EVERYTHING)
+    for which in ("best", "last"):
+        one, other = (load_model(folder / "checkpoints", which=which) for folder in (run[0], tmp_path))
+        assert one.step == other.step
+        jax.tree.map(np.testing.assert_array_equal, one.model.variables, other.model.variables)
+
+
+def test_everything_that_takes_a_model_takes_it(run, tmp_path):
+    model = run[1]
+    assert len(evaluate_subsets(model, rows()).rows) == 7
+    calibration = fit_calibration(model, rows("validation", seed=1))
+    assert robustness_curve(model, rows(), rates=(0.0, 0.5), draws=20, calibration=calibration) is not None
+    assert monotonicity(model, rows()) is not None
+    assert gate_diagnosis(model, rows()).verdict == "the model has no gate"
+    with unchecked():
+        write_bundle(model.config, model.variables, tmp_path / "plain")
+    arrays = read_bundle(tmp_path / "plain").arrays
+    assert arrays["constants/temperature"] == model.variables["constants"]["temperature"]
+    served = Predictor.from_bundle(tmp_path / "plain")
+    data = rows()
+    output = predict(model, data).output
+    odds = np.exp(output - output.max(-1, keepdims=True))
+    found = served(data.features, data.present)
+    # Float32, in another program.
+    np.testing.assert_allclose(found.output, odds / odds.sum(-1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("fusion", ["attention", "concat", "low_rank", "transformer", "late", "evidential"])
+def test_every_kind_of_fusion_is_lowered_for_any_number_of_rows(fusion):
+    config = small_config(fusion=fusion, multilabel=fusion == "evidential")
+    shapes = jax.eval_shape(lambda: init_variables(config, key=jax.random.key(0)))
+    with unchecked():
+        assert exported_program(config, named_arrays(shapes))
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_temperature_is_the_minimum_of_the_likelihood(kind):
+    rng = np.random.default_rng(0)
+    logits, prior = rng.normal(0, 3, (60, 4)).astype(np.float32), np.array([0.3, -0.2, 0.1, 0.4], np.float32)
+    label = rng.integers(0, 4, 60) if kind == "classes" else rng.integers(0, 2, (60, 4)).astype(np.float32)
+    label = np.where(rng.random(60) < 0.6, logits.argmax(1), label) if kind == "classes" else label
+    best = minimize_scalar(lambda t: _nll(prior + (logits - prior) / t, label), bounds=(0.05, 20), method="bounded",
+                           options={"xatol": 1e-7})  # fmt: skip
+    # A minimum is flat: half the digits of the likelihood.
+    assert fitted_temperature(logits, prior, label) == pytest.approx(best.x, rel=1e-4)
+
+
+def _nll(logits, label):
+    logits = logits.astype(np.float64)
+    if label.ndim == 2:
+        return np.mean(np.log1p(np.exp(-np.where(label > 0.5, logits, -logits))))
+    return np.mean(np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(label)), label])
+
+
+def test_fault_rules_that_differ_for_labels_must_be_told(tmp_path, untyped_caller):
+    arrays = small_arrays(24)
+    arrays["label"] = np.eye(4, dtype=np.float32)[arrays["label"]]
+    for fusion in ("late", "unimodal", "evidential", "evidence"):
+        trainer = AECFTrainer(small_config(fusion=fusion), run_dir=tmp_path)
+        with pytest.raises(InputError, match=f"`multilabel` must be true where `fusion` is {fusion}"):
+            trainer.fit(arrays)
