@@ -10,12 +10,12 @@ test. The support-vector machine (RBF kernel, scikit-learn's defaults, standardi
 outside yardstick. Test figures, 5 seeds of training, mean ± standard deviation:
 
   accuracy, all quadrants                    0.982 ± 0.002
-  accuracy, mean of 15 subsets               0.880 ± 0.004
-  accuracy, mean of single quadrants         0.731 ± 0.011
-  accuracy, mean of models made for one      0.746 ± 0.006
+  accuracy, mean of 15 subsets               0.880 ± 0.003
+  accuracy, mean of single quadrants         0.729 ± 0.008
+  accuracy, mean of models made for one      0.754 ± 0.005
   accuracy, mean of support-vector machines  0.720 ± 0.000
-  NLL, mean of 15 subsets                    0.378 ± 0.005
-  ECE, mean of 15 subsets                    0.052 ± 0.002
+  NLL, mean of 15 subsets                    0.375 ± 0.011
+  ECE, mean of 15 subsets                    0.052 ± 0.001
 """
 
 import argparse
