@@ -32,7 +32,7 @@ class Opinions(NamedTuple):
         evidence: every expert's logits less the prior's, `(batch, modality, classes)`.
         prior: the prior's logits, `(classes,)`.
         encoded: the embeddings.
-        parts: each modality's share of the joint correction's first layer; None where there is none.
+        parts: what else the rule needs of each modality: counts, or a share of the joint correction's first layer.
     """
 
     evidence: Float[Array, "batch modality classes"]
@@ -58,10 +58,6 @@ class ExpertFusion(nn.Module):
         hidden_dims = tuple(self.config.head_hidden_dims or ())
         self.experts = {name: _expert(self.config, self._width(), hidden_dims) for name in self.config.modalities}
 
-    def _width(self) -> int:
-        """Width of an expert's output."""
-        return self.config.num_classes
-
     def shared(
         self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
         views: int = 1,
@@ -76,45 +72,46 @@ class ExpertFusion(nn.Module):
         """
         del views
         said = [self.experts[name](encoded[:, index], train=train) for index, name in enumerate(self.config.modalities)]
-        return Opinions(jnp.stack(said, axis=1).astype(jnp.float32), prior, encoded)
+        return self._opinions(jnp.stack(said, axis=1).astype(jnp.float32), prior, encoded)
 
     def __call__(
         self, shared: Opinions, present: Bool[Array, "batch modality"], *, train: bool = False
     ) -> FusionOutput:
-        """Returns the prediction from what is present.
+        """Returns the prediction, with the share of the evidence that each modality has as its weight.
+
+        The weights only describe: no loss trains them.
 
         Args:
             shared: what `shared` returned.
             present: True for the modalities to use.
-            train: not used: the experts' dropout has acted.
-        """
-        del train
-        joined = self._joined(shared.evidence, present, shared.prior)
-        return self._output(joined, shared, present)
-
-    def _joined(self, evidence: Array, present: Array, prior: Array) -> Array:
-        """The evidence of those present, joined by the rule."""
-        labels = bool(self.config.multilabel)
-        if self.config.task_type != "classification" or self.config.fusion == "late_logits":
-            return mean_evidence(evidence, present)
-        if self.config.fusion == "poe":
-            return summed_evidence(evidence, present)
-        rule = {"late": mean_probability, "unimodal": surest_evidence}[self.config.fusion]
-        return rule(evidence, present, prior, labels=labels)
-
-    def _output(self, joined: Array, shared: Opinions, present: Array) -> FusionOutput:
-        """The prediction, with the share of the evidence that each modality has as its weight.
-
-        The weights only describe: no loss trains them.
+            train: whether dropout acts; that of the experts has acted.
         """
         weights = lax.stop_gradient(evidence_weights(shared.evidence, present))
         return FusionOutput(
-            output=shared.prior[None] + joined,
+            output=shared.prior[None] + self._joined(shared, present, train=train),
             weights=weights,
             entropy=gate_entropy(weights),
             fused=jnp.einsum("bm,bme->be", weights, shared.encoded),
             experts=shared.prior[None, None] + shared.evidence,
         )
+
+    def _width(self) -> int:
+        """Width of an expert's output."""
+        return self.config.num_classes
+
+    def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
+        """What the outputs of the experts, (batch, modality, width), mean."""
+        return Opinions(said, prior, encoded)
+
+    def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
+        """The evidence of those present, joined by the rule."""
+        del train
+        if self.config.task_type != "classification" or self.config.fusion == "late_logits":
+            return mean_evidence(shared.evidence, present)
+        if self.config.fusion == "poe":
+            return summed_evidence(shared.evidence, present)
+        rule = {"late": mean_probability, "unimodal": surest_evidence}[self.config.fusion]
+        return rule(shared.evidence, present, shared.prior, labels=bool(self.config.multilabel))
 
 
 class EvidentialFusion(ExpertFusion):
@@ -130,40 +127,21 @@ class EvidentialFusion(ExpertFusion):
         """Two counts for each label, one for each class."""
         return self.config.num_classes * (2 if self.config.multilabel else 1)
 
-    def shared(
-        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
-        views: int = 1,
-    ) -> Opinions:  # fmt: skip
-        """Returns the counts of every expert.
-
-        Args:
-            encoded: embeddings of every modality, finite.
-            prior: what is predicted where nothing is present.
-            train: whether dropout acts.
-            views: not used.
-        """
-        said = super().shared(encoded, prior=prior, train=train, views=views)
-        return said._replace(evidence=jax.nn.softplus(said.evidence))
-
-    def __call__(
-        self, shared: Opinions, present: Bool[Array, "batch modality"], *, train: bool = False
-    ) -> FusionOutput:
-        """Returns the prediction from what is present.
-
-        Args:
-            shared: what `shared` returned.
-            present: True for the modalities to use.
-            train: not used: the experts' dropout has acted.
-        """
-        del train
-        counts, batch, modalities = shared.evidence, *present.shape
+    def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
+        """Counts in `parts`; evidence is what Dempster's rule makes of one modality alone."""
+        counts = jax.nn.softplus(said)
         if self.config.multilabel:
-            counts = counts.reshape(batch, modalities, -1, 2)
-        alone = jax.vmap(lambda one: self._logits(counts, present & one[None, :]), out_axes=1)(
-            jnp.eye(modalities, dtype=bool)
+            counts = counts.reshape(*said.shape[:2], -1, 2)
+        # The rule joins modalities; with one of them at a time, every modality is a row of its own.
+        alone = self._logits(
+            counts.reshape(-1, 1, *counts.shape[2:]), jnp.ones((said.shape[0] * said.shape[1], 1), bool)
         )
-        opinions = shared._replace(evidence=alone - shared.prior[None, None])
-        return self._output(self._logits(counts, present) - shared.prior[None], opinions, present)
+        return Opinions(alone.reshape(*said.shape[:2], -1) - prior[None, None], prior, encoded, counts)
+
+    def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
+        """Evidence beyond the prior, although the rule knows of no prior."""
+        del train
+        return self._logits(shared.parts, present) - shared.prior[None]
 
     def _logits(self, counts: Array, present: Array) -> Array:
         """Log probabilities of classes, or log odds of labels."""
@@ -187,38 +165,19 @@ class EvidenceFusion(ExpertFusion):
             dropout=config.head_dropout, zero=True, dtype=compute_dtype(config),
         )  # fmt: skip
 
-    def shared(
-        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
-        views: int = 1,
-    ) -> Opinions:  # fmt: skip
-        """Returns what every expert says, and its modality's share of the correction.
+    def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
+        """Evidence, and each modality's share of the correction."""
+        return Opinions(said, prior, encoded, self.joint.parts(encoded))
 
-        Args:
-            encoded: embeddings of every modality, finite.
-            prior: what is predicted where nothing is present.
-            train: whether dropout acts.
-            views: not used.
-        """
-        return super().shared(encoded, prior=prior, train=train, views=views)._replace(parts=self.joint.parts(encoded))
-
-    def __call__(
-        self, shared: Opinions, present: Bool[Array, "batch modality"], *, train: bool = False
-    ) -> FusionOutput:
-        """Returns the prediction from what is present.
-
-        Args:
-            shared: what `shared` returned.
-            present: True for the modalities to use.
-            train: whether dropout acts.
-        """
+    def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
+        """The evidence of those present, pooled and corrected."""
         config = self.config
         if config.task_type == "classification":
-            joined = pooled_evidence(
-                shared.evidence, present, power=config.evidence_power, centred=not config.multilabel
-            )
+            centred = not config.multilabel
+            joined = pooled_evidence(shared.evidence, present, power=config.evidence_power, centred=centred)
         else:
             joined = mean_evidence(shared.evidence, present)
-        return self._output(joined + self.joint(shared.parts, present, train=train), shared, present)
+        return joined + self.joint(shared.parts, present, train=train)
 
 
 class _Expert(nn.Module):

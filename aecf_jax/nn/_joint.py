@@ -39,7 +39,7 @@ class _Joint(nn.Module):
         self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
         views: int = 1,
     ) -> Any:  # fmt: skip
-        """Returns the embeddings.
+        """Returns the embeddings, or what a fusion makes of each of them by itself.
 
         Args:
             encoded: embeddings of every modality, finite.
@@ -48,26 +48,38 @@ class _Joint(nn.Module):
             views: not used.
         """
         del prior, train, views
-        return encoded
-
-    def _predicted(self, fused: Array, present: Array, *, train: bool) -> FusionOutput:
-        """The head's prediction, with equal weights of what is present."""
-        return ungated(self.head(fused, train=train), fused, present)
-
-
-class MeanFusion(_Joint):
-    """The head predicts from the mean of the embeddings that are present."""
+        return self._parts(encoded)
 
     def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
-        """Returns the prediction from what is present.
+        """Returns the prediction from what is present, with equal weights of it.
 
         Args:
             shared: what `shared` returned.
             present: True for the modalities to use.
             train: whether dropout acts.
         """
-        fused = jnp.einsum("bm,bme->be", renormalized(present.astype(jnp.float32)), shared)
-        return self._predicted(fused, present, train=train)
+        weights = renormalized(present.astype(jnp.float32))
+        fused = self._fused(shared, present, weights, train=train)
+        output = self._predicted(shared, fused, present, train=train)
+        return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)
+
+    def _parts(self, encoded: Array) -> Any:
+        """What views share."""
+        return encoded
+
+    def _fused(self, shared: Any, present: Array, weights: Array, *, train: bool) -> Array:
+        """One embedding for each row: the mean of those that are present."""
+        del present, train
+        return jnp.einsum("bm,bme->be", weights, shared)
+
+    def _predicted(self, shared: Any, fused: Array, present: Array, *, train: bool) -> Array:
+        """What the head makes of it."""
+        del shared, present
+        return self.head(fused, train=train)
+
+
+class MeanFusion(_Joint):
+    """The head predicts from the mean of the embeddings that are present."""
 
 
 class ConcatFusion(_Joint):
@@ -84,31 +96,18 @@ class ConcatFusion(_Joint):
             bits=config.fusion == "concat", dropout=config.head_dropout, dtype=compute_dtype(config),
         )  # fmt: skip
 
-    def shared(
-        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
-        views: int = 1,
-    ) -> Any:  # fmt: skip
-        """Returns each modality's share of the first layer, and the embeddings.
+    def _parts(self, encoded: Array) -> Any:
+        """Each modality's share of the first layer, and the embeddings."""
+        return {"layer": self.head.parts(encoded), "encoded": encoded}
 
-        Args:
-            encoded: embeddings of every modality, finite.
-            prior: not used.
-            train: not used.
-            views: not used.
-        """
-        del prior, train, views
-        return {"parts": self.head.parts(encoded), "encoded": encoded}
+    def _fused(self, shared: Any, present: Array, weights: Array, *, train: bool) -> Array:
+        """The mean of the embeddings, which the head does not read."""
+        return super()._fused(shared["encoded"], present, weights, train=train)
 
-    def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
-        """Returns the prediction from what is present.
-
-        Args:
-            shared: what `shared` returned.
-            present: True for the modalities to use.
-            train: whether dropout acts.
-        """
-        fused = jnp.einsum("bm,bme->be", renormalized(present.astype(jnp.float32)), shared["encoded"])
-        return ungated(self.head(shared["parts"], present, train=train), fused, present)
+    def _predicted(self, shared: Any, fused: Array, present: Array, *, train: bool) -> Array:
+        """The rest of the MLP."""
+        del fused
+        return self.head(shared["layer"], present, train=train)
 
 
 class LowRankFusion(_Joint):
@@ -126,35 +125,18 @@ class LowRankFusion(_Joint):
         self.kernel = self.param("kernel", nn.initializers.lecun_normal(), (count * width, _RANK * width))
         self.mixing = self.param("mixing", nn.initializers.constant(1.0 / _RANK), (_RANK,))
 
-    def shared(
-        self, encoded: Float[Array, "batch modality embed"], *, prior: Float[Array, "classes"], train: bool = False,
-        views: int = 1,
-    ) -> Any:  # fmt: skip
-        """Returns every modality's factors, (batch, modality, rank, embed).
-
-        Args:
-            encoded: embeddings of every modality, finite.
-            prior: not used.
-            train: not used.
-            views: not used.
-        """
-        del prior, train, views
+    def _parts(self, encoded: Array) -> Any:
+        """Every modality's factors, (batch, modality, rank, embed)."""
         count, width = encoded.shape[1:]
         maps = self.kernel.reshape(count, width, _RANK, width)
         # Divided by the count: a product of many factors around 1 must not explode at the start.
         return 1.0 + jnp.einsum("bme,merf->bmrf", encoded, maps) / count
 
-    def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
-        """Returns the prediction from what is present.
-
-        Args:
-            shared: what `shared` returned.
-            present: True for the modalities to use.
-            train: whether dropout acts.
-        """
+    def _fused(self, shared: Any, present: Array, weights: Array, *, train: bool) -> Array:
+        """The product of the factors, mixed over ranks."""
+        del weights, train
         factors = jnp.where(present[..., None, None], shared, 1.0)
-        fused = jnp.einsum("r,bre->be", self.mixing, jnp.prod(factors, axis=1))
-        return self._predicted(fused, present, train=train)
+        return jnp.einsum("r,bre->be", self.mixing, jnp.prod(factors, axis=1))
 
 
 class TransformerFusion(_Joint):
@@ -174,14 +156,9 @@ class TransformerFusion(_Joint):
         self.attend = nn.MultiHeadDotProductAttention(heads, dtype=compute_dtype(self.config))
         self.widen = MLP((2 * width,), width, "gelu", self.config.head_dropout, dtype=compute_dtype(self.config))
 
-    def __call__(self, shared: Any, present: Bool[Array, "batch modality"], *, train: bool = False) -> FusionOutput:
-        """Returns the prediction from what is present.
-
-        Args:
-            shared: what `shared` returned.
-            present: True for the modalities to use.
-            train: whether dropout acts.
-        """
+    def _fused(self, shared: Any, present: Array, weights: Array, *, train: bool) -> Array:
+        """The summary token after the layer."""
+        del weights
         encoded = jnp.where(present[..., None], shared, jnp.zeros_like(shared))
         summary = jnp.zeros_like(encoded[:, :1])
         tokens = jnp.concatenate([summary, encoded], axis=1) + self.names[None]
@@ -191,16 +168,4 @@ class TransformerFusion(_Joint):
         heard = self.attend(normed[:, :1], normed, mask=seen[:, None, None, :]).astype(jnp.float32)
         x = tokens[:, 0] + heard[:, 0]
         x = x + self.widen(self.norms[1](x), train=train).astype(jnp.float32)
-        return self._predicted(self.norms[2](x), present, train=train)
-
-
-def ungated(output: Array, fused: Array, present: Bool[Array, "batch modality"]) -> FusionOutput:
-    """Returns a prediction with the weights of a fusion that has no gate: equal ones.
-
-    Args:
-        output: the prediction.
-        fused: what it was made from.
-        present: True for the modalities that were used.
-    """
-    weights = renormalized(present.astype(jnp.float32))
-    return FusionOutput(output=output, weights=weights, entropy=gate_entropy(weights), fused=fused)
+        return self.norms[2](x)
