@@ -39,15 +39,14 @@ class Fused:
         rng = np.random.default_rng(0)
         # Shapes alone: a program that makes parameters takes as long to compile as the one that is tested.
         made = jax.eval_shape(lambda: init_variables(self.config, key=KEY))
-        draw = functools.partial(rng.normal, 0, 0.5)
-        self.params = jax.tree.map(lambda leaf: draw(leaf.shape).astype(np.float32), made["params"])
-        self.constants = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), made["constants"])
+        self.params = jax.tree.map(
+            lambda leaf: jnp.asarray(rng.normal(0, 0.5, leaf.shape), jnp.float32), made["params"]
+        )
+        self.constants = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), made["constants"])
         self.prior = jnp.arange(4.0) / 4
         self.traces = 0
-        # Compiled in a third of the time; what is compared is the program with itself.
-        fast = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
         graded = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
-        self.program = jax.jit(graded, compiler_options=fast)
+        self.program = jax.jit(graded, compiler_options=FAST)
 
     def loss(self, params, features, present):
         self.traces += 1
@@ -64,6 +63,8 @@ class Fused:
 
 
 KEY = jax.random.key(5)
+# Programs that run once: compiling is what they cost.
+FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 @functools.cache
@@ -108,6 +109,25 @@ def test_fusions_see_what_is_present_and_nothing_else(fusion, task):
     # The surest expert is one: hiding another changes nothing.
     assert (changed.sum(0) == 1).all() if fusion == "unimodal" else changed.all()
     assert fused.traces == 1
+
+
+@pytest.mark.parametrize("fusion", [fusion for fusion, task in CASES if task == "classes"])
+def test_hiding_from_what_views_share_is_being_absent(fusion):
+    """Training's hidden view and the table of subsets hide after encoding: the same as if it had never been there."""
+    fused = make_fused(fusion, "classes")
+    model, variables = AECF(fused.config), {"params": fused.params, "constants": fused.constants}
+
+    @functools.partial(jax.jit, compiler_options=FAST)
+    def both(features):
+        shared = model.apply(variables, model.apply(variables, features, EVERYTHING, method="encode"), method="share")
+        return model.apply(variables, shared, PATTERNS, method="fuse_shared"), model.apply(
+            variables, features, PATTERNS
+        )
+
+    hidden, absent = both(clean())
+    for name in ("output", "weights", "fused"):
+        # Float32 sums of some tens of numbers.
+        np.testing.assert_allclose(getattr(hidden, name), getattr(absent, name), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("fusion", ["late", "poe", "unimodal", "evidential", "evidence"])
@@ -172,3 +192,12 @@ def test_only_a_model_with_a_temperature_has_that_constant():
 def test_fault_settings_that_do_not_fit_a_fusion_are_refused(changes, words):
     with pytest.raises(InputError, match=words):
         CONFIG.update(**changes)
+
+
+def test_a_transformer_does_not_look_at_what_is_absent():
+    """Not even at its name: an absent modality is no token of zeros."""
+    fused = make_fused("transformer", "classes")
+    names = fused.params["fusion"]["names"].at[3].add(1.0)
+    moved = {**fused.params, "fusion": {**fused.params["fusion"], "names": names}}
+    before, after = (fused.program(params, clean(), PATTERNS)[0][1].output for params in (fused.params, moved))
+    np.testing.assert_array_equal((before == after).all(-1), ~np.asarray(PATTERNS)[:, 2])

@@ -100,7 +100,7 @@ def results():
         return {name: (rule(evidence, jnp.asarray(PRESENT)), jax.grad(value)(evidence, name))
                 for name, rule in RULES.items()}  # fmt: skip
 
-    # Compiled in a third of the time; what is compared is the program with itself, or within float32 rounding.
+    # A program that runs once: compiling is what it costs.
     return jax.jit(everything, compiler_options={"xla_backend_optimization_level": 0})
 
 
