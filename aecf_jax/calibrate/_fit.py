@@ -14,7 +14,7 @@ from aecf_jax.calibrate._temperature import fit_temperature
 from aecf_jax.calibrate._vector import fit_vector
 from aecf_jax.data import Dataset, DropTable, Splits
 from aecf_jax.errors import nearest, require
-from aecf_jax.evaluate import BATCH_SIZE, Model
+from aecf_jax.evaluate import SUBSET_BATCH_SIZE, Model
 from aecf_jax.rng import Stream
 
 Parent = Literal["all", "superset"]
@@ -39,7 +39,7 @@ def fit_calibration(
     root_rows: float | None = None,
     prior_rows: float | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SUBSET_BATCH_SIZE,
 ) -> Calibration:
     """Returns a calibration of a model, fitted on validation rows; docs/calibration.md has the formulas.
 

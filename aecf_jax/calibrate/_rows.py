@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from aecf_jax.calibrate._maps import KINDS, Kind
 from aecf_jax.data import Dataset, DropTable, Splits, fingerprint, make_drops, refuse_leak
 from aecf_jax.errors import require
-from aecf_jax.evaluate import BATCH_SIZE, Model, predict, subset_count, subset_outputs
+from aecf_jax.evaluate import SUBSET_BATCH_SIZE, Model, predict, subset_count, subset_outputs
 
 _MOST_SUBSETS = 63
 """All of 6 modalities: with more, each row is seen once, under a drop table."""
@@ -68,7 +68,7 @@ def calibration_rows(
     *,
     drops: DropTable | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SUBSET_BATCH_SIZE,
 ) -> CalibrationRows:
     """Returns the model's logits of the validation rows, from every subset of what each row has, or as `drops` says.
 

@@ -16,6 +16,7 @@ from aecf_jax.evaluate._curve import CurveTable as CurveTable
 from aecf_jax.evaluate._curve import RobustnessCurve as RobustnessCurve
 from aecf_jax.evaluate._curve import require_comparable as require_comparable
 from aecf_jax.evaluate._forward import BATCH_SIZE as BATCH_SIZE
+from aecf_jax.evaluate._forward import SUBSET_BATCH_SIZE as SUBSET_BATCH_SIZE
 from aecf_jax.evaluate._forward import Model as Model
 from aecf_jax.evaluate._forward import compiled_programs as compiled_programs
 from aecf_jax.evaluate._forward import predict as predict

@@ -17,6 +17,9 @@ from aecf_jax.types import FusionOutput
 BATCH_SIZE = 1024
 """Rows per block. The last block is padded, so that a row's prediction does not depend on how many rows there are."""
 
+SUBSET_BATCH_SIZE = 256
+"""Rows per block where all subsets are evaluated: what their predictions share stays in the processor's cache."""
+
 _PROGRAMS_KEPT = 16
 
 

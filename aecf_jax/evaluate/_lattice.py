@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 
 from aecf_jax.data import Dataset
 from aecf_jax.errors import require
-from aecf_jax.evaluate._forward import BATCH_SIZE, Model
+from aecf_jax.evaluate._forward import SUBSET_BATCH_SIZE, Model
 from aecf_jax.evaluate._outputs import subset_outputs
 from aecf_jax.evaluate._row_scores import Calibrated, row_scores
 from aecf_jax.evaluate._subsets import MAX_SUBSETS, subset_count
@@ -71,7 +71,7 @@ def monotonicity(
     draws: int = DRAWS,
     seed: int = 0,
     level: float = 0.95,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SUBSET_BATCH_SIZE,
 ) -> Monotonicity:
     """Returns how often confidence falls, and loss rises, when modalities are added.
 

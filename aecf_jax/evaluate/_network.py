@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64, Int
 
 from aecf_jax.data import Dataset, DropTable, fingerprint
 from aecf_jax.errors import require
-from aecf_jax.evaluate._forward import BATCH_SIZE, Model, predict
+from aecf_jax.evaluate._forward import SUBSET_BATCH_SIZE, Model, predict
 from aecf_jax.evaluate._outputs import subset_outputs
 from aecf_jax.evaluate._row_scores import Calibrated, row_scores
 from aecf_jax.evaluate._table import HEADLINE
@@ -70,7 +70,7 @@ def network_figures(
     draws: int = DRAWS,
     seed: int = 0,
     sizes: Collection[int] | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SUBSET_BATCH_SIZE,
 ) -> NetworkFigures:
     """Returns the metrics with all modalities, over subsets, of the worst single one, and under a drop table.
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from aecf_jax.data import Dataset
-from aecf_jax.evaluate._forward import BATCH_SIZE, Model, blocks, checked, programs
+from aecf_jax.evaluate._forward import SUBSET_BATCH_SIZE, Model, blocks, checked, programs
 
 _HELD = 2**25
 """Numbers of output that are held at a time, 128 MB: every further pass over the data encodes it again."""
@@ -50,7 +50,7 @@ def subsets(modalities: tuple[str, ...], sizes: Collection[int] | None = None) -
 
 
 def subset_outputs(
-    model: Model, dataset: Dataset, *, sizes: Collection[int] | None = None, batch_size: int = BATCH_SIZE
+    model: Model, dataset: Dataset, *, sizes: Collection[int] | None = None, batch_size: int = SUBSET_BATCH_SIZE
 ) -> Iterator[SubsetOutputs]:
     """Yields the predictions from every non-empty subset, some subsets at a time, in the order of `subsets`.
 
@@ -92,5 +92,6 @@ def _outputs(
         entropy[:, start : start + real] = np.asarray(other)[:count, :real]
         start += real
     seen = seen[:count]
-    counted = np.all(dataset.present[None] | ~seen[:, None], axis=-1)
+    # How many of a subset's modalities a row lacks, as a product of matrices.
+    counted = seen.astype(np.float32) @ (~dataset.present.T).astype(np.float32) == 0
     return SubsetOutputs(some, seen, output, entropy, counted)

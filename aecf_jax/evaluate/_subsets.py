@@ -7,7 +7,7 @@ import numpy as np
 
 from aecf_jax.data import Dataset
 from aecf_jax.errors import require
-from aecf_jax.evaluate._forward import BATCH_SIZE, Model
+from aecf_jax.evaluate._forward import SUBSET_BATCH_SIZE, Model
 from aecf_jax.evaluate._outputs import SubsetOutputs, subset_outputs
 from aecf_jax.evaluate._table import SubsetRow, SubsetTable
 from aecf_jax.metrics import evaluate_many, resampled_metrics
@@ -39,7 +39,7 @@ def evaluate_subsets(
     model: Model,
     dataset: Dataset,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SUBSET_BATCH_SIZE,
     sizes: Collection[int] | None = None,
     calibration: Calibrate | None = None,
     draws: int = 0,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import get_args
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
@@ -10,13 +11,15 @@ from aecf_jax.config import TaskType
 from aecf_jax.errors import nearest, require
 from aecf_jax.metrics import _embeddings, _host
 from aecf_jax.metrics._average_precision import average_precision_on_host
+from aecf_jax.metrics._classes import ClassSums
 from aecf_jax.metrics._groups import Groups
+from aecf_jax.metrics._labels import LabelSums
 from aecf_jax.metrics._sums import AnyArray
 
 _TASKS = get_args(TaskType)
 
-_BLOCK = 2**18
-"""Numbers of several predictions that are evaluated together: 2 MB in float64."""
+_BLOCK = 2**17
+"""Numbers of several predictions that are evaluated together: 1 MB in float64."""
 
 _Metrics = dict[str, Float[np.ndarray, "many"]]
 
@@ -170,28 +173,34 @@ def _classification(outputs: np.ndarray, targets: np.ndarray, counted: np.ndarra
     if targets.ndim == 1:
         _check_rows(outputs, targets)
         index = as_classes(targets, outputs.shape[2])
-        return _blockwise(outputs, index, counted, lambda x, y, groups: _host.host_classes(x, y, groups, bins).each())
+        return _blockwise(outputs, index, counted, lambda x, y, groups: _host.host_classes(x, y, groups, bins))
     truth = as_labels(targets, outputs.shape[1:])
     ranking = _ranking(outputs, truth, counted)
-    return ranking | _blockwise(
-        outputs, truth, counted, lambda x, y, groups: _host.host_labels(x, y, groups, bins).each()
-    )
+    return ranking | _blockwise(outputs, truth, counted, lambda x, y, groups: _host.host_labels(x, y, groups, bins))
 
 
 def _blockwise(
-    outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, measure: Callable[..., _Metrics]
+    outputs: np.ndarray, targets: np.ndarray, counted: np.ndarray, measure: Callable[..., ClassSums | LabelSums]
 ) -> _Metrics:
-    """Returns the metrics of all predictions, from as many at a time as fit the processor's cache."""
-    size = max(1, _BLOCK // max(1, outputs[0].size))
-    parts: list[_Metrics] = []
-    for start in range(0, len(outputs), size):
-        chosen, some = counted[start : start + size], outputs[start : start + size]
-        row = np.nonzero(chosen)[1]
-        logits = some.reshape(-1, some.shape[2]) if len(row) == chosen.size else some[chosen]
-        if logits.dtype.name not in ("float32", "float64"):
-            logits = as_float64(logits)
-        parts.append(measure(logits, targets[row], Groups.of(chosen.sum(axis=1))))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    """Returns the metrics of all predictions, from as many rows at a time as fit the processor's cache."""
+    if outputs.dtype.name not in ("float32", "float64"):
+        outputs = as_float64(outputs)
+    rows, size = max(1, outputs.shape[1]), max(1, _BLOCK // max(1, outputs.shape[2]))
+    parts: list[ClassSums | LabelSums] = []
+    if rows > size:
+        for output, chosen in zip(outputs, counted, strict=True):
+            # Blocks of the rows that count, so that sums are rounded as they are without the others.
+            some, truth = (output, targets) if chosen.all() else (output[chosen], targets[chosen])
+            blocks = [slice(start, start + size) for start in range(0, max(1, len(truth)), size)]
+            pieces = [measure(some[one], truth[one], Groups.of(np.array([len(truth[one])]))) for one in blocks]
+            parts.append(jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *pieces))
+    else:
+        for start in range(0, len(outputs), size // rows):
+            chosen, some = counted[start : start + size // rows], outputs[start : start + size // rows]
+            row = np.nonzero(chosen)[1]
+            logits = some.reshape(-1, some.shape[2]) if len(row) == chosen.size else some[chosen]
+            parts.append(measure(logits, targets[row], Groups.of(chosen.sum(axis=1))))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts).each()
 
 
 def _ranking(outputs: np.ndarray, truth: np.ndarray, counted: np.ndarray) -> _Metrics:

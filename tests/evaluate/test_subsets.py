@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from aecf_jax.evaluate import (
     subset_count,
     subsets,
 )
+from aecf_jax.metrics import _evaluate as metrics_module
 from aecf_jax.metrics import evaluate_predictions
 from aecf_jax.model import AECF_CLIP
 
@@ -277,3 +279,27 @@ def test_what_a_subset_hides_changes_nothing(model):
     other = evaluate_subsets(model, Dataset(poisoned, rows.label, rows.present, num_classes=3), batch_size=BATCH)
     for one, two in itertools.zip_longest(table.rows, other.rows):
         assert (one == two) == ("text" not in one.modalities)
+
+
+def test_memory_grows_with_what_is_held_not_with_all_subsets(monkeypatch):
+    names = tuple("abcdef")
+    config = make_config(modalities=names, input_dims=(4,) * 6)
+    rng = np.random.default_rng(0)
+    features = {name: rng.normal(size=(1000, 4)).astype(np.float32) for name in names}
+    rows = Dataset(features, rng.integers(0, 3, 1000), np.ones((1000, 6), bool), num_classes=3)
+    model = AECF_CLIP(config)
+    monkeypatch.setattr(_outputs, "_HELD", 7 * 1000 * 3)
+    monkeypatch.setattr(metrics_module, "_BLOCK", 1000 * 3)
+
+    def peak(sizes):
+        evaluate_subsets(model, rows, sizes=sizes)
+        tracemalloc.start()
+        evaluate_subsets(model, rows, sizes=sizes)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    few, all_of_them = peak((1,)), peak(None)  # 7 subsets, and 63: one chunk, and nine
+    assert all_of_them < 1.25 * few
+    # All outputs alone.
+    assert all_of_them < 63 * 1000 * 3 * 4
