@@ -5,10 +5,10 @@ Hardware:  2 CPU cores, shared with other work
 Minutes:   3 of processor time
 
 The loop is what one would write without it: for each subset `predict(model, data, present=subset)`, then
-`evaluate_predictions`, in blocks of as many rows as suit it best of a few; together is with the default. All are compiled
-before, run by turns in one process, and are timed by the processor time of that process. The model is the default one
-for handwritten (six views), trained for 20 epochs or not at all: how sure a model is decides how many probabilities have
-to be binned. The 10,000 rows are the test part's 400, repeated. docs/performance.md has the figures that it gave.
+`evaluate_predictions`, in blocks of as many rows as suit it best of a few; together has its default. All are compiled
+before, run by turns in one process, and timed by the processor time of that process. The model is the default one for
+handwritten (six views), trained for 20 epochs or not at all: how sure a model is decides how many probabilities have to
+be binned. The 10,000 rows are the test part's 400, repeated. docs/performance.md has the figures that it gave.
 """
 
 import argparse
