@@ -53,8 +53,8 @@ def pooled_evidence(evidence: Evidence, present: Present, *, power: float, centr
 
     >>> import jax.numpy as jnp
     >>> twice = jnp.array([[[4.0, -4.0], [4.0, -4.0]]])
-    >>> pooled_evidence(twice, jnp.array([[True, True]]), power=2.0, centred=True).round(3).tolist()
-    [[5.657, -5.657]]
+    >>> [round(float(e), 3) for e in pooled_evidence(twice, jnp.array([[True, True]]), power=2.0, centred=True)[0]]
+    [5.657, -5.657]
     """
     evidence = jnp.where(present[..., None], evidence, 0.0)
     if centred:

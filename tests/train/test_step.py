@@ -118,7 +118,7 @@ def test_components_have_the_same_keys_at_every_step():
 )
 def test_training_lowers_the_loss(changes):
     config = small_config(**changes)
-    chunk = make_train_chunk(config, STEPS)
+    chunk = TrainChunk(config, STEPS)  # Of its own: the shared one may have seen other rows.
     state, constants = _start(chunk, config)
     losses = []
     for epoch in range(config.epochs):
