@@ -57,6 +57,8 @@ class Writer:
         """Ends the background threads, whatever happened to their last save."""
         with self._quiet, contextlib.suppress(Exception):
             if self._failed:
+                # For good: what failed beside the error that is raised complains when that error is forgotten.
+                logging.getLogger("asyncio").addFilter(_not_orbax)
                 time.sleep(_LATE_SECONDS)
             self._manager.close()
 
