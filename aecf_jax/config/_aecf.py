@@ -15,7 +15,7 @@ TaskType = Literal["classification", "regression", "embedding"]
 MaskingStrategy = Literal["none", "random", "weighted_random", "entropy_min", "entropy_max"]
 MaskingRescue = Literal["empty", "every"]
 FusionType = Literal[
-    "aecf", "attention", "evidence", "concat", "concat_zeros", "mean", "low_rank", "transformer", "late", "late_logits",
+    "aecf", "gated", "attention", "concat", "concat_zeros", "mean", "low_rank", "transformer", "late", "late_logits",
     "poe", "evidential", "unimodal",
 ]  # fmt: skip
 EncoderType = Literal["identity", "linear", "mlp"]
@@ -70,12 +70,12 @@ class AECFConfig:
     head_dropout: float = 0.1
     """Probability that dropout zeroes a hidden unit of the head, in training."""
 
-    fusion: FusionType = "aecf"
-    """How the modalities become one prediction: see docs/fusions.md. aecf: the head reads the gate's weighted mean."""
+    fusion: FusionType = "gated"
+    """How the modalities become one prediction: see docs/fusions.md. gated: the head reads the gate's weighted mean."""
     attention_heads: int = 1
     """Heads of the attention fusion; they divide embed_dim."""
     evidence_power: float = 1.5
-    """How much the evidence fusion discounts agreement: k equal opinions count as k**(1 / evidence_power); 1: as k."""
+    """How much the aecf fusion discounts agreement: k equal opinions count as k**(1 / evidence_power); 1: as k."""
     gate_hidden_dims: Sequence[int] = (64,)
     """Hidden widths of the gate."""
     gate_hidden_dim: int | None = None

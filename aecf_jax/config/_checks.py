@@ -139,7 +139,7 @@ def _check_pairs(config: Any) -> None:
     classified = config.task_type == "classification"
     rule = f"be classification where `fusion` is {config.fusion}"
     require(classified or config.fusion not in _OF_CLASSES, "task_type", rule, config.task_type)
-    gated = config.mask_gate_input or config.fusion == "aecf"
+    gated = config.mask_gate_input or config.fusion == "gated"
     require(gated, "mask_gate_input", f"be true where `fusion` is {config.fusion}", False, "It has no gate.")
     require(config.multilabel in (None, True, False), "multilabel", "be true, false or none", config.multilabel)
     rule = "be a folder's name"

@@ -26,7 +26,7 @@ LEGACY_KEYS = {
 
 TORCH_FIELDS: dict[str, Any] = {
     "feat_dim": 512, "num_classes": 80, "encoder": "identity", "encoder_dropout": 0.0, "embed_dim": 0,
-    "standardize": False, "feature_normalization": True, "head_hidden_dims": None, "fusion": "aecf",
+    "standardize": False, "feature_normalization": True, "head_hidden_dims": None, "fusion": "gated",
     "gate_hidden_dims": (2048,),
     "gate_init_temp": 2.0, "gate_min_temp": 1.5, "learning_rate": 1e-4, "gate_learning_rate": 1e-3,
     "weight_decay": 1e-2, "epochs": 30, "batch_size": 512, "warmup_epochs": 0.0, "gradient_clip_val": 1.0,

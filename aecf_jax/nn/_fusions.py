@@ -12,9 +12,9 @@ from aecf_jax.nn._fusion import GatedFusion
 from aecf_jax.nn._joint import ConcatFusion, LowRankFusion, MeanFusion, TransformerFusion
 
 FUSIONS: Mapping[str, type[nn.Module]] = {
-    "aecf": GatedFusion,
+    "aecf": EvidenceFusion,
+    "gated": GatedFusion,
     "attention": AttentionFusion,
-    "evidence": EvidenceFusion,
     "concat": ConcatFusion,
     "concat_zeros": ConcatFusion,
     "mean": MeanFusion,

@@ -54,7 +54,7 @@ def require_torch_model(config: AECFConfig) -> None:
     widths = set(config.widths)
     head, torch_head = config.head_hidden_dims, _torch_head_hidden(config)
     rules = (
-        ("fusion", config.fusion == "aecf", "be aecf", config.fusion),
+        ("fusion", config.fusion == "gated", "be gated", config.fusion),
         ("encoder", config.encoder == "identity", "be identity", config.encoder),
         ("input_dims", widths == {config.embed_width}, f"be {config.embed_width} for every modality, as the embedding",
          list(config.widths)),

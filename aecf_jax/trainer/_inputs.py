@@ -14,7 +14,7 @@ from aecf_jax.nn import prior_output, with_constants
 from aecf_jax.types import Batch
 
 _CLASSIFIED: Mapping[bool | None, LabelKind] = {True: "labels", False: "classes", None: "auto"}
-_RULES_OF_KIND = ("late", "unimodal", "evidential", "evidence")  # They treat labels otherwise than classes.
+_RULES_OF_KIND = ("late", "unimodal", "evidential", "aecf")  # They treat labels otherwise than classes.
 _KINDS = {
     "classification": ("classes", "labels"),
     "regression": ("values", "labels"),

@@ -65,8 +65,8 @@ def _resolved(config: AECFConfig, name: str) -> Any:
         return config.embed_width
     unused = (
         (name == "encoder_hidden_dims" and config.encoder != "mlp")
-        or (name == "evidence_power" and config.fusion != "evidence")
-        or (name.startswith("gate_") and name != "gate_disabled" and (config.gate_disabled or config.fusion != "aecf"))
+        or (name == "evidence_power" and config.fusion != "aecf")
+        or (name.startswith("gate_") and name != "gate_disabled" and (config.gate_disabled or config.fusion != "gated"))
     )
     return None if unused else getattr(config, name)
 

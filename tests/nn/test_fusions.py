@@ -21,13 +21,13 @@ PATTERNS = jnp.array(list(itertools.product((True, False), repeat=3)))
 EVERYTHING = jnp.ones((8, 3), bool)
 TASKS = {"classes": {}, "labels": {"multilabel": True}, "values": {"task_type": "regression"}}
 SIBLINGS = (
-    "aecf",
+    "gated",
     "concat_zeros",
     "late_logits",
 )  # The first in test_aecf; the others are concat and poe but for a line.
 CASES = [
     *((fusion, "classes") for fusion in FUSIONS if fusion not in SIBLINGS),
-    ("late", "labels"), ("evidential", "labels"), ("evidence", "values"),
+    ("late", "labels"), ("evidential", "labels"), ("aecf", "values"),
 ]  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def test_fusions_see_what_is_present_and_nothing_else(fusion, task):
     assert fused.traces == 1
 
 
-@pytest.mark.parametrize("fusion", ["concat", "low_rank", "transformer", "evidence", "evidential"])
+@pytest.mark.parametrize("fusion", ["concat", "low_rank", "transformer", "aecf", "evidential"])
 def test_hiding_from_what_views_share_is_being_absent(fusion):
     """Training's hidden view and the table of subsets hide after encoding: the same as if it had never been there."""
     fused = make_fused(fusion, "classes")
@@ -130,22 +130,22 @@ def test_hiding_from_what_views_share_is_being_absent(fusion):
         np.testing.assert_allclose(getattr(hidden, name), getattr(absent, name), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("fusion", ["late", "poe", "unimodal", "evidential", "evidence"])
+@pytest.mark.parametrize("fusion", ["late", "poe", "unimodal", "evidential", "aecf"])
 def test_experts_are_what_the_fusion_says_of_one_modality_alone(fusion):
     fused = make_fused(fusion, "classes")
     (_, result), _ = fused(clean(), EVERYTHING)
     for index in range(3):
         (_, alone), _ = fused(clean(), EVERYTHING & (jnp.arange(3) == index)[None])
         expert, output = result.experts[:, index], alone.output
-        if fusion == "evidence":  # Its joint correction adds to what one expert says.
+        if fusion == "aecf":  # Its joint correction adds to what one expert says.
             assert (expert != output).any()
             continue
         # Up to a constant, which classes do not know; float32.
         np.testing.assert_allclose(jax.nn.softmax(output), jax.nn.softmax(expert), rtol=1e-4, atol=1e-6)
 
 
-def test_a_new_evidence_fusion_is_the_sum_of_its_experts_at_power_one():
-    config = CONFIG.update(fusion="evidence", evidence_power=1.0)
+def test_a_new_aecf_fusion_is_the_sum_of_its_experts_at_power_one():
+    config = CONFIG.update(fusion="aecf", evidence_power=1.0)
     variables = init_variables(config, key=jax.random.key(0))
     result = AECF(config).apply(variables, clean(), EVERYTHING)
     said = result.experts - result.experts.mean(-1, keepdims=True)
@@ -183,7 +183,7 @@ def test_only_a_model_with_a_temperature_has_that_constant():
         ({"fusion": "evidential", "task_type": "embedding"}, "`task_type` must be classification"),
         ({"fusion": "unimodal", "task_type": "regression"}, "`task_type` must be classification"),
         ({"fusion": "concat", "mask_gate_input": False}, "`mask_gate_input` must be true where `fusion` is concat"),
-        ({"fusion": "evidnce"}, "evidence"),
+        ({"fusion": "gatd"}, "gated"),
         ({"evidence_power": 0.5}, "`evidence_power` must be at least 1"),
         ({"unimodal_coeff": -1.0}, "`unimodal_coeff` must be at least 0"),
         ({"confidence_coeff": float("nan")}, "`confidence_coeff` must be at least 0"),

@@ -23,7 +23,7 @@ from tests.deploy.models import unchecked
 from tests.train.small import small_arrays, small_config
 from tests.trainer.job import fit, signal_at
 
-EVERYTHING = {"fusion": "evidence", "multilabel": False, "unimodal_coeff": 1.0, "confidence_coeff": 3.0,
+EVERYTHING = {"fusion": "aecf", "multilabel": False, "unimodal_coeff": 1.0, "confidence_coeff": 3.0,
               "fit_temperature": True, "epochs": 2}  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def rows(part="test", seed=2):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run that nothing stopped: its folder and its model."""
-    folder = tmp_path_factory.mktemp("evidence")
+    folder = tmp_path_factory.mktemp("aecf")
     trainer, _ = fit(folder, **EVERYTHING)
     return folder, trainer.model
 
@@ -116,7 +116,7 @@ def _nll(logits, label):
 def test_fault_rules_that_differ_for_labels_must_be_told(tmp_path, untyped_caller):
     arrays = small_arrays(24)
     arrays["label"] = np.eye(4, dtype=np.float32)[arrays["label"]]
-    for fusion in ("late", "unimodal", "evidential", "evidence"):
+    for fusion in ("late", "unimodal", "evidential", "aecf"):
         trainer = AECFTrainer(small_config(fusion=fusion), run_dir=tmp_path)
         with pytest.raises(InputError, match=f"`multilabel` must be true where `fusion` is {fusion}"):
             trainer.fit(arrays)
