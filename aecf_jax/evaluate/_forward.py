@@ -12,6 +12,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
 from aecf_jax.errors import require
 from aecf_jax.nn import AECF
+from aecf_jax.train import program_config
 from aecf_jax.types import FusionOutput
 
 BATCH_SIZE = 1024
@@ -69,8 +70,8 @@ class Programs:
 
 
 def programs(config: AECFConfig) -> Programs:
-    """Returns the compiled programs of a configuration, the same ones every time; runs that differ in seed share."""
-    return _programs(config.update(seed=0))
+    """Returns the compiled programs of a configuration, the same ones for all runs that share programs."""
+    return _programs(program_config(config))
 
 
 @functools.lru_cache(maxsize=_PROGRAMS_KEPT)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
 from aecf_jax.losses import _calibration, _consistency, _contrastive, _task
-from aecf_jax.ops import confidence, gate_entropy, linear_ramp, warmup_cosine
+from aecf_jax.ops import confidence, gate_entropy, is_on, linear_ramp, warmup_cosine
 
 AnyArray = Array | np.ndarray
 Components = dict[str, Float[Array, ""]]
@@ -82,19 +82,19 @@ class AECFLoss:
         components = self._view(kind, logits, targets, weights, seen, progress, max_epochs)
         ramp = linear_ramp(progress, float(config.consistency_ramp_epochs))
         alone = None if alone_logits is None else jnp.asarray(alone_logits, jnp.float32)
-        if config.consistency_coeff > 0 or config.consistency_loss_coeff > 0:
+        if is_on(config.consistency_coeff) or is_on(config.consistency_loss_coeff):
             terms = jnp.zeros((), jnp.float32)
             if full_logits is not None:
                 terms = terms + config.consistency_coeff * _divergence(kind, full, logits)
             if alone is not None:
                 terms = terms + config.consistency_loss_coeff * _alone(kind, full, alone, seen)
             components["consistency_loss"] = ramp * terms
-        if config.confidence_coeff > 0:
+        if is_on(config.confidence_coeff):
             fall = _confidence_fall(kind, full, logits)
             components["confidence_loss"] = ramp * config.confidence_coeff * fall
         if config.separate_experts:
             components = {name: jnp.zeros((), jnp.float32) for name in components}
-        if config.unimodal_coeff > 0 or config.separate_experts:
+        if is_on(config.unimodal_coeff) or config.separate_experts:
             coefficient = 1.0 if config.separate_experts else config.unimodal_coeff
             said = alone if experts is None else jnp.moveaxis(jnp.asarray(experts, jnp.float32), 1, 0)
             components["unimodal_loss"] = coefficient * self._unimodal(kind, said, targets, seen)
@@ -132,17 +132,17 @@ class AECFLoss:
         """Returns the task's own loss."""
         config = self.config
         if kind == "classes":
-            return _task.cross_entropy(logits, targets, smoothing=float(config.label_smoothing))
+            return _task.cross_entropy(logits, targets, smoothing=config.label_smoothing)
         if kind == "values":
             return _task.mean_squared_error(logits, targets)
         if kind == "pairs":
-            return _contrastive.info_nce(logits, targets, temperature=float(config.contrastive_temp))
+            return _contrastive.info_nce(logits, targets, temperature=config.contrastive_temp)
         if kind == "groups":
-            return _contrastive.supervised_contrastive(logits, targets, temperature=float(config.contrastive_temp))
+            return _contrastive.supervised_contrastive(logits, targets, temperature=config.contrastive_temp)
         frequencies = config.label_frequencies
         return _task.focal_binary_cross_entropy(
-            logits, targets, alpha=float(config.focal_alpha), gamma=float(config.focal_gamma),
-            smoothing=float(config.label_smoothing),
+            logits, targets, alpha=config.focal_alpha, gamma=config.focal_gamma,
+            smoothing=config.label_smoothing,
             positive_weight=None if frequencies is None else _task.positive_weights(frequencies),
         )  # fmt: skip
 
@@ -171,7 +171,7 @@ class AECFLoss:
     ) -> Float[Array, ""]:
         """Returns the calibration penalty of classes or labels; 0 for tasks without probabilities."""
         coefficient = self.config.ece_penalty_coeff
-        if coefficient == 0 or kind not in ("classes", "labels"):
+        if not is_on(coefficient) or kind not in ("classes", "labels"):
             return jnp.zeros((), jnp.float32)
         if kind == "classes":
             return coefficient * _calibration.top_label_calibration_error(logits, targets)

@@ -5,10 +5,11 @@ from jax import nn
 from jaxtyping import Array, Float, Int
 
 from aecf_jax.ops import unit_norm
+from aecf_jax.types import Scalar
 
 
 def info_nce(
-    predictions: Float[Array, "batch embed"], targets: Float[Array, "batch embed"], *, temperature: float = 0.07
+    predictions: Float[Array, "batch embed"], targets: Float[Array, "batch embed"], *, temperature: Scalar = 0.07
 ) -> Float[Array, ""]:
     """Returns the symmetric InfoNCE loss in nats: each row must find its own target among the batch's, and back.
 
@@ -35,7 +36,7 @@ def info_nce(
 
 
 def supervised_contrastive(
-    embeddings: Float[Array, "batch embed"], targets: Int[Array, "batch"], *, temperature: float = 0.07
+    embeddings: Float[Array, "batch embed"], targets: Int[Array, "batch"], *, temperature: Scalar = 0.07
 ) -> Float[Array, ""]:
     """Returns the supervised contrastive loss in nats: rows of one class attract, all others repel.
 

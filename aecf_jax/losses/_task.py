@@ -9,12 +9,14 @@ import jax.numpy as jnp
 from jax import nn
 from jaxtyping import Array, Float, Int
 
+from aecf_jax.types import Scalar
+
 _FREQUENCY_FLOOR = 1e-8
 _WEIGHT_RANGE = (0.1, 10.0)
 
 
 def cross_entropy(
-    logits: Float[Array, "batch classes"], targets: Int[Array, "batch"], *, smoothing: float = 0.0
+    logits: Float[Array, "batch classes"], targets: Int[Array, "batch"], *, smoothing: Scalar = 0.0
 ) -> Float[Array, ""]:
     """Returns the mean cross-entropy -sum_c q_c log p_c in nats, with q = (1 - smoothing) onehot + smoothing / C.
 
@@ -42,9 +44,9 @@ def focal_binary_cross_entropy(
     logits: Float[Array, "batch classes"],
     targets: Float[Array, "batch classes"],
     *,
-    alpha: float = 0.5,
-    gamma: float = 0.0,
-    smoothing: float = 0.0,
+    alpha: Scalar = 0.5,
+    gamma: Scalar = 0.0,
+    smoothing: Scalar = 0.0,
     positive_weight: Float[Array, "classes"] | None = None,
 ) -> Float[Array, ""]:
     """Returns the mean focal cross-entropy over rows and labels, in nats.

@@ -10,8 +10,10 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from aecf_jax.errors import nearest, require
+from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.nn._mlp import ACTIVATIONS, MLP
+from aecf_jax.types import Scalar
 
 
 class IdentityEncoder(nn.Module):
@@ -55,7 +57,7 @@ class LinearEncoder(nn.Module):
     input_dim: int
     output_dim: int
     use_activation: bool = False
-    dropout: float = 0.0
+    dropout: Scalar = 0.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -69,7 +71,7 @@ class LinearEncoder(nn.Module):
         validate_tensor_input(x, "x", 2, (-1, self.input_dim))
         x = nn.Dense(self.output_dim, dtype=self.dtype, name="proj")(x)
         x = jax.nn.relu(x) if self.use_activation else x
-        return nn.Dropout(self.dropout, deterministic=not train)(x)
+        return Dropout(self.dropout)(x, train=train)
 
 
 class MLPEncoder(nn.Module):
@@ -88,7 +90,7 @@ class MLPEncoder(nn.Module):
     output_dim: int
     hidden_dims: tuple[int, ...] = (128,)
     activation: str = "relu"
-    dropout: float = 0.1
+    dropout: Scalar = 0.1
     dtype: DTypeLike = jnp.float32
 
     @nn.compact

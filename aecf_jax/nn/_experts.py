@@ -22,7 +22,7 @@ from aecf_jax.ops import (
     summed_evidence,
     surest_evidence,
 )
-from aecf_jax.types import FusionOutput
+from aecf_jax.types import FusionOutput, Scalar
 
 
 class Opinions(NamedTuple):
@@ -185,7 +185,7 @@ class _Expert(nn.Module):
 
     hidden_dims: tuple[int, ...]
     output_dim: int
-    dropout: float
+    dropout: Scalar
     dtype: Any
 
     @nn.compact

@@ -13,6 +13,7 @@ from aecf_jax.errors import require
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.nn._mlp import MLP, first_kernel
 from aecf_jax.ops import gate_entropy, masked_softmax, normalized_sigmoid
+from aecf_jax.types import Scalar
 
 
 class GateOutput(NamedTuple):
@@ -46,7 +47,7 @@ class AdaptiveGate(nn.Module):
     learnable_temp: bool = True
     init_temp: float = 2.0
     min_temp: float = 1.5
-    dropout: float = 0.1
+    dropout: Scalar = 0.1
     dtype: DTypeLike = jnp.float32
 
     def __post_init__(self) -> None:

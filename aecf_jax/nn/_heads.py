@@ -12,6 +12,7 @@ from aecf_jax.errors import nearest, require
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.nn._mlp import MLP, first_kernel
 from aecf_jax.ops import unit_norm
+from aecf_jax.types import Scalar
 
 
 class _Head(nn.Module):
@@ -28,7 +29,7 @@ class _Head(nn.Module):
     feat_dim: int
     output_dim: int
     hidden_dims: tuple[int, ...] | None = None
-    dropout: float = 0.1
+    dropout: Scalar = 0.1
     dtype: DTypeLike = jnp.float32
 
     @nn.compact

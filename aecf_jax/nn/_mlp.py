@@ -9,6 +9,9 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from aecf_jax.nn._dropout import Dropout
+from aecf_jax.types import Scalar
+
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
 """Activations by name."""
 
@@ -31,7 +34,7 @@ class MLP(nn.Module):
     hidden_dims: tuple[int, ...]
     output_dim: int
     activation: str = "relu"
-    dropout: float = 0.0
+    dropout: Scalar = 0.0
     dtype: DTypeLike = jnp.float32
     last_init: Initializer = _INIT
 
@@ -49,7 +52,7 @@ class MLP(nn.Module):
         for index, width in enumerate(self.hidden_dims):
             x = self._layer(f"hidden_{index}", width, x, multiplied=multiplied and index == 0)
             x = ACTIVATIONS[self.activation](x)
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = Dropout(self.dropout)(x, train=train)
         return self._layer(
             "out", self.output_dim, x, multiplied=multiplied and not self.hidden_dims, init=self.last_init
         )

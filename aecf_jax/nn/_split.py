@@ -5,7 +5,9 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
+from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._mlp import ACTIVATIONS, MLP
+from aecf_jax.types import Scalar
 
 
 class SplitHead(nn.Module):
@@ -30,7 +32,7 @@ class SplitHead(nn.Module):
     hidden_dims: tuple[int, ...]
     output_dim: int
     bits: bool = True
-    dropout: float = 0.0
+    dropout: Scalar = 0.0
     zero: bool = False
     dtype: DTypeLike = jnp.float32
 
@@ -44,7 +46,7 @@ class SplitHead(nn.Module):
         if self.bits:
             self.present_kernel = self.param("present_kernel", inner, (self.modalities, first))
         if self.hidden_dims:
-            self.drop = nn.Dropout(self.dropout)
+            self.drop = Dropout(self.dropout)
             self.rest = MLP(self.hidden_dims[1:], self.output_dim, dropout=self.dropout, last_init=start,
                             dtype=self.dtype)  # fmt: skip
 
@@ -72,6 +74,6 @@ class SplitHead(nn.Module):
         x = jnp.sum(jnp.where(present[..., None], parts, jnp.zeros_like(parts)), axis=1)
         x = x + self.bias.astype(self.dtype)[None]
         if self.hidden_dims:
-            x = self.drop(ACTIVATIONS["relu"](x), deterministic=not train)
+            x = self.drop(ACTIVATIONS["relu"](x), train=train)
             x = self.rest(x, train=train)
         return x.astype(jnp.float32)

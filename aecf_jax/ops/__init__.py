@@ -12,6 +12,7 @@ from aecf_jax.ops._experts import surest_evidence as surest_evidence
 from aecf_jax.ops._masking import STRATEGIES as STRATEGIES
 from aecf_jax.ops._masking import hiding_probability as hiding_probability
 from aecf_jax.ops._masking import sample_visible as sample_visible
+from aecf_jax.ops._scalars import is_on as is_on
 from aecf_jax.ops._schedules import linear_ramp as linear_ramp
 from aecf_jax.ops._schedules import warmup_cosine as warmup_cosine
 from aecf_jax.ops._weights import masked_softmax as masked_softmax

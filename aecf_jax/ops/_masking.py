@@ -23,7 +23,7 @@ def sample_visible(
     key: Key[Array, ""],
     strategy: str,
     prob: Scalar,
-    tau: float,
+    tau: Scalar,
     rescue: Rescue = "empty",
 ) -> Bool[Array, "batch modality"]:
     """Returns which present modalities stay visible; a row that has something present keeps at least one of it.
@@ -59,7 +59,7 @@ def hiding_probability(
     *,
     strategy: str,
     prob: Scalar,
-    tau: float,
+    tau: Scalar,
 ) -> Float[Array, "batch modality"]:
     """Returns the probability that each modality is hidden, before a row left empty gets one back.
 

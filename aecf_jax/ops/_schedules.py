@@ -1,9 +1,11 @@
 """Coefficients over training, as functions of a traced epoch, so that one compiled program serves all of it."""
 
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from aecf_jax.errors import require
+from aecf_jax.ops._scalars import is_on
 from aecf_jax.types import Scalar
 
 
@@ -36,7 +38,7 @@ def warmup_cosine(
     return peak * jnp.where(epoch < free, jnp.zeros_like(epoch), value)
 
 
-def linear_ramp(position: Scalar, length: float) -> Float[Array, ""]:
+def linear_ramp(position: Scalar, length: Scalar) -> Float[Array, ""]:
     """Returns min(1, position / length), and 1 everywhere if the length is 0.
 
     Args:
@@ -49,6 +51,8 @@ def linear_ramp(position: Scalar, length: float) -> Float[Array, ""]:
     >>> [float(linear_ramp(p, 4.0)) for p in (0.0, 1.0, 8.0)]
     [0.0, 0.25, 1.0]
     """
-    require(length >= 0, "length", "be at least 0", length)
     position = jnp.asarray(position, jnp.float32)
-    return jnp.minimum(position / length, 1.0) if length > 0 else jnp.ones_like(position)
+    if not is_on(length):
+        return jnp.ones_like(position)
+    require(isinstance(length, Tracer) or bool(length >= 0), "length", "be at least 0", length)
+    return jnp.minimum(position / length, 1.0)

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Shaped
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.types import Scalar
 
 _GATE = "gate"
 _OTHER = "other"
@@ -38,7 +39,7 @@ def make_optimizer(config: AECFConfig, steps_per_epoch: int) -> optax.GradientTr
 
 
 def learning_rate(
-    step: int | Shaped[Array, ""], *, peak: float, warmup: float | int, total: float | int
+    step: int | Shaped[Array, ""], *, peak: Scalar, warmup: float | int, total: float | int
 ) -> Float[Array, ""]:
     """Returns the rate at a step: a linear rise to the peak, then a cosine to 0.
 
@@ -59,7 +60,7 @@ def learning_rate(
     return peak * rise * 0.5 * (1 + jnp.cos(jnp.pi * rest))
 
 
-def _schedule(config: AECFConfig, steps_per_epoch: int, peak: float) -> Callable[[Any], Any]:
+def _schedule(config: AECFConfig, steps_per_epoch: int, peak: Scalar) -> Callable[[Any], Any]:
     """Returns the rate as a function of the step alone."""
     total = config.epochs * steps_per_epoch
     warmup = min(config.warmup_epochs * steps_per_epoch, total)

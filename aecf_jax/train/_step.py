@@ -11,8 +11,9 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.losses import AECFLoss
+from aecf_jax.ops import is_on
 from aecf_jax.train._optimizer import make_optimizer
-from aecf_jax.train._programs import program_config
+from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.train._state import StepInfo, TrainState
 from aecf_jax.train._views import Views, alone_logits, training_views
 from aecf_jax.types import Batch
@@ -43,8 +44,8 @@ def loss_and_components(
     variables = {"params": params, "constants": constants}
     epoch = step.astype(jnp.float32) / steps_per_epoch
     views = training_views(variables, batch, config=config, progress=epoch / config.epochs, step=step, root=root)
-    alone, alone_read = None, config.unimodal_coeff > 0 and views.trained.experts is None
-    if config.consistency_loss_coeff > 0 or alone_read:
+    alone, alone_read = None, is_on(config.unimodal_coeff) and views.trained.experts is None
+    if is_on(config.consistency_loss_coeff) or alone_read:
         alone = alone_logits(variables, views.shared, batch.present, config=config, step=step, root=root)
     components = _components(views, alone, batch, AECFLoss(config), epoch)
     info = StepInfo(
@@ -108,17 +109,19 @@ class TrainChunk:
     """Some steps in a row as one compiled program; call it as a function.
 
     Attributes:
-        traces: how many programs were traced so far: one for each length of a chunk and shape of the data.
+        program: what is compiled; runs that differ in nothing that it depends on share it.
         optimizer: what it updates with.
     """
 
-    def __init__(self, config: AECFConfig, steps_per_epoch: int) -> None:
-        self.traces = 0
+    def __init__(self, config: AECFConfig, steps_per_epoch: int, program: "_Program | None" = None) -> None:
+        self.program = program or _Program(program_config(config), steps_per_epoch)
         self.optimizer = make_optimizer(config, steps_per_epoch)
-        self._step = functools.partial(
-            train_step, config=config, steps_per_epoch=steps_per_epoch, optimizer=self.optimizer
-        )
-        self._scan = jax.jit(self._steps, static_argnames="length", donate_argnums=0)
+        self._numbers = numbers(config)
+
+    @property
+    def traces(self) -> int:
+        """How many programs were traced so far: one for each length of a chunk and shape of the data."""
+        return self.program.traces
 
     def __call__(
         self, state: TrainState, constants: Any, data: Batch, order: Int[Array, "steps batch"],
@@ -135,32 +138,65 @@ class TrainChunk:
             root: the run's key.
             length: how many steps.
         """
-        return self._scan(state, constants, data, order, first, root, length=length)
+        return self.program.scan(state, constants, data, order, first, root, self._numbers, length=length)
 
-    def _steps(
-        self, state: TrainState, constants: Any, data: Batch, order: Array, first: Any, root: Array, *, length: int
-    ) -> tuple[TrainState, StepInfo]:
+
+class _Program:
+    """The compiled program behind chunks, and how often it was traced."""
+
+    def __init__(self, config: AECFConfig, steps_per_epoch: int) -> None:
+        self.traces = 0
+        self._config, self._steps_per_epoch = config, steps_per_epoch
+        self.scan = jax.jit(self._scan, static_argnames="length", donate_argnums=0)
+
+    def _scan(
+        self, state: TrainState, constants: Any, data: Batch, order: Array, first: Any, root: Array, values: Numbers,
+        *, length: int,
+    ) -> tuple[TrainState, StepInfo]:  # fmt: skip
         """The traced body."""
         self.traces += 1
+        config = with_numbers(self._config, values)
+        rows = lax.dynamic_slice_in_dim(order, first, length)
+        return scanned_steps(state, constants, data, rows, root, config=config, steps_per_epoch=self._steps_per_epoch)
 
-        def body(state: TrainState, rows: Array) -> tuple[TrainState, StepInfo]:
-            batch = jax.tree.map(lambda array: jnp.take(array, rows, axis=0, mode="clip"), data)
-            return self._step(state, constants, batch, root=root)
 
-        return lax.scan(body, state, lax.dynamic_slice_in_dim(order, first, length))
+def scanned_steps(
+    state: TrainState, constants: Any, data: Batch, order: Int[Array, "steps batch"], root: Key[Array, ""], *,
+    config: AECFConfig, steps_per_epoch: int,
+) -> tuple[TrainState, StepInfo]:  # fmt: skip
+    """Returns the state after one step for each row of `order`; for use inside a compiled program.
+
+    Args:
+        state: before the steps.
+        constants: what the model has that is not trained.
+        data: all training rows, on the device.
+        order: the rows of every batch.
+        root: the run's key.
+        config: all settings.
+        steps_per_epoch: optimizer steps in an epoch.
+    """
+    optimizer = make_optimizer(config, steps_per_epoch)
+
+    def body(state: TrainState, rows: Array) -> tuple[TrainState, StepInfo]:
+        batch = jax.tree.map(lambda array: jnp.take(array, rows, axis=0, mode="clip"), data)
+        return train_step(
+            state, constants, batch, config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer, root=root
+        )
+
+    return lax.scan(body, state, order)
 
 
 def make_train_chunk(config: AECFConfig, steps_per_epoch: int) -> TrainChunk:
-    """Returns the compiled chunk of a configuration; runs that differ in nothing that it depends on share it.
+    """Returns the chunk of a configuration; runs that differ in nothing that is compiled share its program.
 
     Args:
         config: all settings.
         steps_per_epoch: optimizer steps in an epoch.
     """
-    return _chunk(program_config(config), steps_per_epoch)
+    return TrainChunk(config, steps_per_epoch, _program(program_config(config), steps_per_epoch))
 
 
 @functools.lru_cache(maxsize=_PROGRAMS_KEPT)
-def _chunk(config: AECFConfig, steps_per_epoch: int) -> TrainChunk:
-    """Returns the chunk of a configuration, the same one every time."""
-    return TrainChunk(config, steps_per_epoch)
+def _program(config: AECFConfig, steps_per_epoch: int) -> _Program:
+    """Returns the program of a configuration, the same one every time."""
+    return _Program(config, steps_per_epoch)

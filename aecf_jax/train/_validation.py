@@ -1,6 +1,6 @@
 """What a checkpoint is judged by: the task's loss with everything present, and with some of it hidden."""
 
-from functools import partial
+import functools
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from aecf_jax.losses import AECFLoss
 from aecf_jax.nn import AECF
 from aecf_jax.ops import renormalized, sample_visible
 from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.types import Batch, FusionOutput
 
 
@@ -54,11 +55,30 @@ def hidden_pattern(
     )  # fmt: skip
 
 
-@partial(jax.jit, static_argnames="config")
 def validation_step(
     variables: Any, batch: Batch, visible: Bool[Array, "batch modality"], *, config: AECFConfig
 ) -> ValidationInfo:
     """Returns output and losses of a block of validation rows.
+
+    Args:
+        variables: the model's parameters and constants.
+        batch: the rows.
+        visible: their part of `hidden_pattern`.
+        config: all settings.
+    """
+    return _compiled(variables, batch, visible, numbers(config), config=program_config(config))
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _compiled(variables: Any, batch: Batch, visible: Array, values: Numbers, *, config: AECFConfig) -> ValidationInfo:
+    """What configurations that differ in numbers alone share."""
+    return validation_info(variables, batch, visible, config=with_numbers(config, values))
+
+
+def validation_info(
+    variables: Any, batch: Batch, visible: Bool[Array, "batch modality"], *, config: AECFConfig
+) -> ValidationInfo:
+    """Returns what `validation_step` does, for use inside a compiled program.
 
     Args:
         variables: the model's parameters and constants.

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.nn import AECF
-from aecf_jax.ops import linear_ramp, renormalized, sample_visible
+from aecf_jax.ops import is_on, linear_ramp, renormalized, sample_visible
 from aecf_jax.rng import Stream, stream_key
 from aecf_jax.types import Batch, FusionOutput
 
@@ -112,14 +112,14 @@ def _hides(config: AECFConfig) -> bool:
     """Returns whether the curriculum can hide anything; experts that are trained separately see one modality each."""
     if config.separate_experts:
         return False
-    return config.curriculum_mask and config.masking_strategy != "none" and config.masking_prob > 0
+    return config.curriculum_mask and config.masking_strategy != "none" and is_on(config.masking_prob)
 
 
 def _reads_full_view(config: AECFConfig) -> bool:
     """Returns whether anything reads the full view: an objective, or the choice or the use of what is hidden."""
     weights_read = config.masking_strategy != "random" or not config.mask_gate_input
     terms = (config.consistency_coeff, config.consistency_loss_coeff, config.confidence_coeff, config.unimodal_coeff)
-    return config.pair_training or max(terms) > 0 or weights_read
+    return config.pair_training or any(is_on(term) for term in terms) or weights_read
 
 
 def _apply(model: AECF, variables: Any, *inputs: Any, method: str, key: Key[Array, ""]) -> Any:

@@ -10,7 +10,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
 from aecf_jax.metrics import evaluate_predictions
 from aecf_jax.nn import with_temperature
-from aecf_jax.train import hidden_pattern, program_config, validation_step
+from aecf_jax.train import hidden_pattern, validation_step
 from aecf_jax.trainer._temperature import fitted_temperature
 from aecf_jax.types import Batch
 
@@ -74,8 +74,7 @@ class Validation:
 
     def _infos(self, variables: Any) -> list[Any]:
         """Returns what validation computes of each block, on the host."""
-        config = program_config(self._config)
-        return jax.device_get([validation_step(variables, *block, config=config) for block in self._blocks])
+        return jax.device_get([validation_step(variables, *block, config=self._config) for block in self._blocks])
 
     def headline(self, metrics: dict[str, float]) -> dict[str, float]:
         """Returns the few metrics that a progress bar has room for.

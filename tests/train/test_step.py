@@ -15,9 +15,12 @@ from aecf_jax.train import (
     loss_and_components,
     make_optimizer,
     make_train_chunk,
+    numbers,
+    program_config,
     train_step,
     training_views,
     validation_step,
+    with_numbers,
 )
 from tests.train.small import BATCH, ROOT, ROWS, STEPS, small_batch, small_config, small_variables
 
@@ -137,12 +140,18 @@ def test_scan_is_the_loop_bit_for_bit_and_cut_anywhere():
     whole, info = chunk(state, constants, data, order, 0, ROOT, length=STEPS)
     assert info.components["total_loss"].shape == (STEPS,)
 
-    step = jax.jit(
-        functools.partial(train_step, config=config, steps_per_epoch=STEPS, optimizer=make_optimizer(config, STEPS))
-    )
+    @jax.jit
+    def step(state, batch, values):
+        traced = with_numbers(program_config(config), values)
+        return train_step(
+            state, constants, batch, config=traced, steps_per_epoch=STEPS, optimizer=make_optimizer(traced, STEPS),
+            root=ROOT,
+        )  # fmt: skip
+
     looped = _start(chunk, config)[0]
     for index in range(STEPS):
-        looped, one = step(looped, constants, jax.tree.map(lambda a, i=index: a[order[i]], data), root=ROOT)
+        batch = jax.tree.map(lambda a, i=index: a[order[i]], data)
+        looped, one = step(looped, batch, numbers(config))
         assert float(one.components["total_loss"]) == float(info.components["total_loss"][index])
     assert _equal(whole, looped)
 
@@ -154,14 +163,56 @@ def test_scan_is_the_loop_bit_for_bit_and_cut_anywhere():
 
 
 def test_one_program_serves_all_epochs_patterns_and_seeds():
-    config = small_config(learning_rate=2e-3)
-    chunk = make_train_chunk(config, STEPS)
+    config = small_config()
+    chunk = TrainChunk(config, STEPS)
     state, constants = _start(chunk, config)
     for epoch, seed in ((0, 0), (1, 1), (5, 2)):
         data = small_batch(seed=seed)
         state, _ = chunk(state, constants, data, _order(epoch), 0, jax.random.key(seed), length=STEPS)
     assert chunk.traces == 1
-    assert make_train_chunk(config.update(seed=17), STEPS) is chunk
+    shared = [make_train_chunk(one, STEPS).program for one in (config, config.update(seed=17, learning_rate=0.3))]
+    assert shared[0] is shared[1]
+
+
+# Every number is another, and every term of the loss acts.
+NUMBERS = {
+    "learning_rate": 3e-3, "gate_learning_rate": 5e-3, "weight_decay": 0.2, "gradient_clip_val": 0.3,
+    "encoder_dropout": 0.2, "head_dropout": 0.3, "gate_dropout": 0.4, "masking_prob": 0.8, "masking_tau": 0.7,
+    "masking_ramp": 0.9, "entropy_max_coeff": 0.3, "ece_penalty_coeff": 0.5, "l2_logits_coeff": 0.01,
+    "consistency_coeff": 0.7, "consistency_loss_coeff": 0.6, "unimodal_coeff": 0.4, "confidence_coeff": 0.9,
+    "label_smoothing": 0.2,
+}  # fmt: skip
+
+
+def test_numbers_are_arguments_of_one_program():
+    config = small_config(masking_strategy="entropy_min", **NUMBERS)
+    chunk, data = TrainChunk(config, STEPS), small_batch()
+    other = TrainChunk(config.update(**{name: 0.5 * value for name, value in NUMBERS.items()}), STEPS, chunk.program)
+    losses = {}
+    for one in (chunk, other):
+        state, constants = _start(one, config)
+        state = state.replace(step=jnp.copy(STEP))
+        _, info = one(state, constants, data, _order(2), 0, ROOT, length=STEPS)
+        losses[one] = {name: float(value[0]) for name, value in info.components.items()}
+    assert chunk.traces == 1
+    assert all(losses[chunk][name] != losses[other][name] for name in losses[chunk])
+    # The same step with every number known when it is compiled.
+    rows = jax.tree.map(lambda array: array[_order(2)[0]], data)
+    variables = small_variables(config)
+    _, known = _loss(
+        variables["params"], variables["constants"], rows, config=config, steps_per_epoch=STEPS, step=STEP, root=ROOT
+    )
+    for name, value in known.components.items():
+        assert losses[chunk][name] == pytest.approx(float(value), rel=1e-6, abs=1e-7)
+
+
+def test_what_is_off_is_another_program():
+    config = small_config()
+    for name in ("head_dropout", "masking_prob", "consistency_coeff", "masking_ramp"):
+        assert program_config(config.update(**{name: 0.0})) != program_config(config)
+    assert program_config(
+        config.update(**{name: value for name, value in NUMBERS.items() if getattr(config, name)})
+    ) == program_config(config)
 
 
 def test_state_is_donated():

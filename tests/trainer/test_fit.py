@@ -145,7 +145,9 @@ def test_one_program_serves_the_whole_run_and_those_after_it(tmp_path, monkeypat
     assert chunk.traces == 1
     fit(tmp_path / "another", seed=8)
     assert chunk.traces == 1
-    assert make_train_chunk(job_config(seed=8, keep_checkpoints=1), 6) is make_train_chunk(job_config(), 6)
+    assert (
+        make_train_chunk(job_config(seed=8, keep_checkpoints=1), 6).program is make_train_chunk(job_config(), 6).program
+    )
 
 
 def test_equal_seeds_train_equal_models_and_others_do_not(tmp_path, trained):
