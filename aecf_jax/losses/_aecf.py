@@ -101,6 +101,21 @@ class AECFLoss:
         total = sum(components.values(), start=jnp.zeros((), jnp.float32))
         return total, components | {"total_loss": total}
 
+    def task_loss(
+        self, logits: Float[AnyArray, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
+    ) -> Float[Array, ""]:
+        """Returns the task's own loss of a prediction, whatever else training minimizes.
+
+        Args:
+            logits: the model's output.
+            targets: as `__call__` takes them.
+
+        Raises:
+            InputError: if shapes or the type of the targets do not fit the logits and the task.
+        """
+        kind = _target_kind(self.config, logits, targets)
+        return self._primary(kind, jnp.asarray(logits, jnp.float32), _as_targets(kind, logits, targets))
+
     def _view(
         self, kind: str, logits: Array, targets: Array, weights: Any, present: Array | None, epoch: Array,
         max_epochs: float | int | None,

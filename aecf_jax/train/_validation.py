@@ -91,7 +91,7 @@ def validation_info(
     shared = model.apply(variables, encoded, method="share")
     full: Any = model.apply(variables, shared, batch.present, method="fuse_shared")
     hidden: Any = model.apply(variables, shared, visible, method="fuse_shared")
-    losses = [loss_fn(view.output, batch.label)[1]["primary_loss"] for view in (full, hidden)]
+    losses = [loss_fn.task_loss(view.output, batch.label) for view in (full, hidden)]
     return ValidationInfo(
         full=full, full_loss=losses[0], hidden_loss=losses[1], hidden_output=hidden.output if config.tempered else None
     )

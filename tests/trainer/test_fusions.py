@@ -66,6 +66,18 @@ def test_resumed_run_has_the_same_bits_and_temperature(run, tmp_path):
         jax.tree.map(np.testing.assert_array_equal, one.model.variables, other.model.variables)
 
 
+def test_experts_that_are_trained_separately_are_judged_by_what_they_predict_together(tmp_path):
+    trainer, stopped = fit(tmp_path, fusion="poe", multilabel=False, epochs=2)
+    config, checks = trainer.model.config, rows("validation", seed=1)
+    pattern = hidden_pattern(jnp.asarray(checks.present), config=config, root=jax.random.key(config.seed))
+    losses = []
+    for seen in (checks.present, np.asarray(pattern)):
+        output = predict(trainer.model, checks, present=seen).output.astype(np.float64)
+        log_probability = output - np.log(np.exp(output).sum(axis=1, keepdims=True))
+        losses.append(-log_probability[np.arange(len(checks)), checks.label].mean())
+    assert stopped["best_model_score"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
 def test_everything_that_takes_a_model_takes_it(run, tmp_path):
     model = run[1]
     assert len(evaluate_subsets(model, rows()).rows) == 7
