@@ -217,7 +217,7 @@ def _target_kind(
 
 
 def _as_targets(
-    kind: str, logits: Float[Array, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
+    kind: str, logits: Float[AnyArray, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
 ) -> Float[Array, "batch classes"] | Int[Array, "batch"]:
     """Returns targets as int32 classes, or as float32 in the shape of the logits."""
     if kind in ("classes", "groups"):
