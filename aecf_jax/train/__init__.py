@@ -3,6 +3,7 @@
 from aecf_jax.train._optimizer import learning_rate as learning_rate
 from aecf_jax.train._optimizer import make_optimizer as make_optimizer
 from aecf_jax.train._order import epoch_order as epoch_order
+from aecf_jax.train._programs import Numbers as Numbers
 from aecf_jax.train._programs import numbers as numbers
 from aecf_jax.train._programs import program_config as program_config
 from aecf_jax.train._programs import with_numbers as with_numbers

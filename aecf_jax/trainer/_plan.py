@@ -109,6 +109,11 @@ class Plan:
         """Steps of the whole run."""
         return self.steps_per_epoch * self.epochs
 
+    @property
+    def validations(self) -> tuple[int, ...]:
+        """The steps of an epoch after which a validation is due."""
+        return self.bounds[self.chunks_per_validation - 1 :: self.chunks_per_validation]
+
     def chunk_length(self, step: int) -> int:
         """Returns how many steps the next chunk has.
 
@@ -125,7 +130,7 @@ class Plan:
             step: steps done.
         """
         position = (step - 1) % self.steps_per_epoch + 1
-        return step > 0 and position in self.bounds[self.chunks_per_validation - 1 :: self.chunks_per_validation]
+        return step > 0 and position in self.validations
 
 
 def _parsed(value: Any) -> Any:

@@ -1,0 +1,5 @@
+"""Many runs at once: those whose shapes agree share one compiled program, as a sequence or side by side."""
+
+from aecf_jax.sweep._many import train_many as train_many
+from aecf_jax.sweep._progress import Progress as Progress
+from aecf_jax.sweep._train import Trained as Trained

@@ -1,0 +1,63 @@
+"""Many configurations trained on the same rows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.errors import require
+from aecf_jax.sweep._groups import grouped, run_config
+from aecf_jax.sweep._progress import Counter, Progress
+from aecf_jax.sweep._train import GroupTrainer, How, Trained
+from aecf_jax.sweep._workers import train_in_processes
+from aecf_jax.trainer import as_dataset
+
+
+def train_many(
+    configs: Sequence[AECFConfig],
+    train: Any,
+    validation: Any,
+    *,
+    how: How = "auto",
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[Trained]:
+    """Returns the best model of every configuration, as `AECFTrainer` would train it, without writing anything.
+
+    Runs whose shapes agree share one compiled program: those that differ in seed, in rates and coefficients that are
+    not 0, or in patience. A run that diverges ends, and the others go on.
+
+    Args:
+        configs: of the runs.
+        train: training rows, as `AECFTrainer.fit` takes them.
+        validation: what the best parameters are chosen on, likewise.
+        how: "sequence", one run after another; "vmap", all runs of a program side by side; "auto", for every program
+            whichever a trial of one epoch shows to be faster.
+        workers: processes, each on a core of its own; 1: this process alone. A script that asks for more must guard
+            what it does by `if __name__ == "__main__":`.
+        progress: is told how far it is, after every run.
+
+    Raises:
+        InputError: if the data do not fit a configuration.
+
+    >>> import numpy as np
+    >>> features = {"a": np.random.default_rng(0).normal(size=(32, 4)), "label": np.arange(32) % 2}
+    >>> config = AECFConfig(modalities=("a",), feat_dim=4, num_classes=2, epochs=2, batch_size=8, embed_dim=4)
+    >>> runs = train_many([config, config.update(learning_rate=1e-3)], features, features, how="sequence")
+    >>> [(run.epochs, run.ended) for run in runs]
+    [(2, 'completed'), (2, 'completed')]
+    """
+    require(how in get_args(How), "how", f"be one of {', '.join(get_args(How))}", how)
+    require(workers >= 1, "workers", "be positive", workers)
+    if not configs:
+        return []
+    configs = [run_config(config) for config in configs]
+    train, validation = as_dataset(train, configs[0], "train"), as_dataset(validation, configs[0], "validation")
+    groups, counter = grouped(configs, len(train), len(validation)), Counter(len(configs), progress)
+    found: dict[int, Trained] = {}
+    if workers > 1:
+        found = train_in_processes(configs, groups, train, validation, workers=workers, told=counter.add)
+    else:
+        for group, indices in groups.items():
+            done = GroupTrainer(group, train, validation).train([configs[i] for i in indices], how, counter.add)
+            found.update(zip(indices, done, strict=True))
+    return [found[index] for index in range(len(configs))]

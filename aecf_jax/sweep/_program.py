@@ -1,0 +1,150 @@
+"""The compiled program of a group of runs: everything from one validation to the next, in one dispatch."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import lax, nn
+from jaxtyping import Array, Bool, Float, Key, Shaped
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.train import Numbers, TrainState, epoch_order, scanned_steps, validation_info, with_numbers
+from aecf_jax.trainer import Plan
+from aecf_jax.types import Batch
+
+_PROGRAMS_KEPT = 64
+_RANGE = (0.05, 20.0)  # That of the temperatures that the trainer fits.
+_HALVINGS = 30
+
+
+@struct.dataclass
+class RunState:
+    """What a run changes.
+
+    Attributes:
+        state: parameters, optimizer and steps done.
+        best: the parameters with the lowest validation loss so far; the first ones before there is one.
+        best_loss: that loss.
+    """
+
+    state: TrainState
+    best: Any
+    best_loss: Float[Array, ""]
+
+
+@struct.dataclass
+class RunData:
+    """What all runs of a group read.
+
+    Attributes:
+        constants: what the models have that is not trained.
+        train: all training rows.
+        checks: all validation rows.
+    """
+
+    constants: Any
+    train: Batch
+    checks: Batch
+
+
+@struct.dataclass
+class RunOwn:
+    """What a run reads that is its own.
+
+    Attributes:
+        root: its key.
+        numbers: what its configuration gives the program as arguments.
+        visible: what validation leaves visible.
+        active: whether it goes on; one that has stopped keeps its best parameters.
+    """
+
+    root: Key[Array, ""]
+    numbers: Numbers
+    visible: Bool[Array, "rows modality"]
+    active: Bool[Array, ""]
+
+
+class SweepProgram:
+    """The program of a group, and how often it was traced; call `one` for a run, `many` for runs side by side.
+
+    Attributes:
+        traces: how many programs were compiled.
+    """
+
+    def __init__(self, config: AECFConfig, plan: Plan) -> None:
+        self.traces = 0
+        self._config, self._plan = config, plan
+        self.one = jax.jit(self._interval, static_argnames="length", donate_argnums=0)
+        self.many = jax.jit(self._many, static_argnames="length", donate_argnums=0)
+
+    def _many(self, run: RunState, data: RunData, own: RunOwn, *, length: int) -> tuple[RunState, Any]:
+        """The same for runs side by side: `run` and `own` have a leading axis."""
+        one = functools.partial(self._interval, length=length)
+        return jax.vmap(one, in_axes=(0, None, 0))(run, data, own)
+
+    def _interval(self, run: RunState, data: RunData, own: RunOwn, *, length: int) -> tuple[RunState, Any]:
+        """Returns the run after some steps and a validation, with the validation loss and whether all was finite."""
+        self.traces += 1
+        config, plan = with_numbers(self._config, own.numbers), self._plan
+        epoch, first = jnp.divmod(run.state.step, plan.steps_per_epoch)
+        order = epoch_order(
+            own.root, epoch, rows=len(data.train.label), steps=plan.steps_per_epoch, batch_size=plan.batch_size
+        )
+        state, info = scanned_steps(
+            run.state, data.constants, data.train, lax.dynamic_slice_in_dim(order, first, length), own.root,
+            config=config, steps_per_epoch=plan.steps_per_epoch,
+        )  # fmt: skip
+        finite = jnp.all(jnp.isfinite(info.components["total_loss"])) & jnp.all(jnp.isfinite(info.gradient_norm))
+        loss = _validation_loss(state.params, data, own.visible, config)
+        improved = own.active & finite & (loss < run.best_loss)  # A loss that is NaN is no improvement.
+        best = jax.tree.map(lambda new, old: jnp.where(improved, new, old), state.params, run.best)
+        return RunState(state, best, jnp.where(improved, loss, run.best_loss)), (loss, finite)
+
+
+@functools.lru_cache(maxsize=_PROGRAMS_KEPT)
+def sweep_program(config: AECFConfig, plan: Plan) -> SweepProgram:
+    """Returns the program of a group, the same one every time.
+
+    Args:
+        config: from `program_config`.
+        plan: of the steps.
+    """
+    return SweepProgram(config, plan)
+
+
+def _validation_loss(params: Any, data: RunData, visible: Array, config: AECFConfig) -> Float[Array, ""]:
+    """Returns what a checkpoint is judged by, at the temperature that fits the validation rows if one is fitted."""
+    constants, checks = data.constants, data.checks
+    if config.tempered:
+        constants = {**constants, "temperature": jnp.ones(())}
+        info = validation_info({"params": params, "constants": constants}, checks, visible, config=config)
+        logits = jnp.concatenate([info.full.output, jnp.asarray(info.hidden_output)])
+        label = jnp.concatenate([checks.label, checks.label])
+        constants = {**constants, "temperature": _temperature(logits, constants["prior"], label)}
+    info = validation_info({"params": params, "constants": constants}, checks, visible, config=config)
+    return 0.5 * (info.full_loss + info.hidden_loss)
+
+
+def _temperature(
+    logits: Float[Array, "rows classes"], prior: Float[Array, "classes"], label: Shaped[Array, "rows ..."]
+) -> Float[Array, ""]:
+    """Returns the temperature that the trainer fits: where the slope of a convex function of 1 / T changes its sign."""
+    evidence = logits - prior[None]
+
+    def cost(log_scale: Array) -> Array:
+        scaled = prior[None] + jnp.exp(log_scale) * evidence
+        if label.ndim == 2:
+            return jnp.mean(jnp.logaddexp(0.0, jnp.where(label > 0.5, -scaled, scaled)))
+        return -jnp.mean(jnp.take_along_axis(nn.log_softmax(scaled), label[:, None], axis=1))
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = 0.5 * (low + high)
+        falls = jax.grad(cost)(middle) < 0
+        return jnp.where(falls, middle, low), jnp.where(falls, high, middle)
+
+    ends = (jnp.log(1 / _RANGE[1]), jnp.log(1 / _RANGE[0]))
+    low, high = lax.fori_loop(0, _HALVINGS, halve, ends)
+    return jnp.exp(-0.5 * (low + high))

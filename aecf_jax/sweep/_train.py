@@ -1,0 +1,201 @@
+"""The runs of one group, one after another or side by side, in memory alone."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aecf_jax.config import AECFConfig
+from aecf_jax.data import Dataset
+from aecf_jax.model import AECF_CLIP
+from aecf_jax.nn import with_temperature
+from aecf_jax.sweep._groups import Group
+from aecf_jax.sweep._program import RunData, RunOwn, RunState, SweepProgram, sweep_program
+from aecf_jax.train import hidden_pattern, numbers, with_numbers
+from aecf_jax.trainer import Memory, Validation, as_dataset, checkpoint_tree, fitted_constants, on_device
+
+Ended = Literal["completed", "early", "diverged"]
+How = Literal["auto", "sequence", "vmap"]
+
+_WORTH = 4.0  # A trial of the vmapped program costs a compilation: only where the runs take that many times as long.
+
+
+class Trained(NamedTuple):
+    """A run of a sweep.
+
+    Attributes:
+        config: its settings.
+        model: the one with the lowest validation loss.
+        metrics: of that model on the validation rows, as the trainer logs them: `val_loss`, ...
+        epochs: passes over the training rows.
+        ended: "completed", "early" (out of patience), or "diverged": the loss or gradient was not finite any more.
+    """
+
+    config: AECFConfig
+    model: AECF_CLIP
+    metrics: dict[str, float]
+    epochs: int
+    ended: Ended
+
+    @property
+    def val_loss(self) -> float:
+        """The loss that the model was chosen by."""
+        return self.metrics["val_loss"]
+
+
+@dataclass
+class _Run:
+    """What the host remembers of a run."""
+
+    config: AECFConfig
+    memory: Memory
+    step: int = 0
+    ended: Ended | None = None
+
+    def judge(self, loss: float, finite: bool, step: int, last: bool) -> None:
+        """Takes note of a validation, as the trainer does."""
+        self.step = step
+        self.memory.judge(loss, self.config)
+        if not finite:
+            self.ended = "diverged"
+        elif last:
+            self.ended = "completed"
+        elif self.memory.out_of_patience(self.config):
+            self.ended = "early"
+
+
+class GroupTrainer:
+    """Trains runs of one group.
+
+    Args:
+        group: what they share.
+        train: all training rows, as users give them.
+        validation: all validation rows.
+    """
+
+    def __init__(self, group: Group, train: Any, validation: Any) -> None:
+        self.group = group
+        self._train: Dataset = as_dataset(train, group.program, "train")
+        self._checks = as_dataset(validation, group.program, "validation").take(slice(0, group.checked))
+        self._program: SweepProgram = sweep_program(group.program, group.plan)
+        self._pattern = jax.jit(lambda root, values, present: hidden_pattern(
+            present, config=with_numbers(group.program, values), root=root))  # fmt: skip
+        variables = checkpoint_tree(group.program)
+        fitted = fitted_constants({"params": variables["state"].params, "constants": variables["constants"]},
+                                  group.program, self._train)  # fmt: skip
+        self._data = RunData(fitted["constants"], on_device(self._train), on_device(self._checks))
+
+    def train(self, configs: Sequence[AECFConfig], how: How, told: Callable[[float], None]) -> list[Trained]:
+        """Returns the trained models.
+
+        Args:
+            configs: of the runs.
+            how: one after another, side by side, or whichever a trial shows to be faster.
+            told: is told how many runs were done, or what part of one.
+        """
+        chosen = self.faster(configs) if how == "auto" else how
+        if chosen == "vmap":
+            return self._side_by_side(configs, told)
+        return [self._alone(config, told) for config in configs]
+
+    def faster(self, configs: Sequence[AECFConfig]) -> Literal["sequence", "vmap"]:
+        """Returns how the runs are faster, by a trial of one interval; side by side is not tried where it cannot pay.
+
+        Args:
+            configs: of the runs.
+        """
+        if len(configs) == 1:
+            return "sequence"
+        first, alone = self._timed(self._program.one, *self._started(configs[0]))
+        if alone * len(configs) * self.group.plan.epochs < _WORTH * first:
+            return "sequence"
+        together = self._timed(self._program.many, *self._stacked(configs))[1]
+        return "vmap" if together < alone * len(configs) else "sequence"
+
+    def _timed(self, program: Any, run: RunState, own: RunOwn) -> tuple[float, float]:
+        """Returns the seconds of the first interval, compilation and all, and of the faster of two after it."""
+        times: list[float] = []
+        for _ in range(3):
+            start = time.perf_counter()
+            run, said = program(run, self._data, own, length=self._lengths[0])
+            jax.block_until_ready(said)
+            times.append(time.perf_counter() - start)
+        return times[0], min(times[1:])
+
+    @functools.cached_property
+    def _lengths(self) -> list[int]:
+        """Steps between validations, for one epoch."""
+        return [int(length) for length in np.diff([0, *self.group.plan.validations])]
+
+    def _started(self, config: AECFConfig) -> tuple[RunState, RunOwn]:
+        """Returns a run at its start."""
+        root, values = (
+            jax.random.key(config.seed),
+            {name: jnp.float32(value) for name, value in numbers(config).items()},
+        )
+        state = checkpoint_tree(config)["state"]
+        best = jax.tree.map(jnp.copy, state.params)  # The state is given away.
+        visible = self._pattern(root, values, self._data.checks.present)
+        return RunState(state, best, jnp.float32(jnp.inf)), RunOwn(root, values, visible, jnp.ones((), bool))
+
+    def _stacked(self, configs: Sequence[AECFConfig]) -> tuple[RunState, RunOwn]:
+        """Returns runs at their start, with a leading axis."""
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[self._started(config) for config in configs])
+
+    def _steps(self) -> list[tuple[int, int, bool]]:
+        """Returns (steps of an interval, steps done after it, whether it is the last) for all intervals."""
+        lengths = self._lengths * self.group.plan.epochs
+        done = np.cumsum(lengths).tolist()
+        return [(length, step, step == done[-1]) for length, step in zip(lengths, done, strict=True)]
+
+    def _alone(self, config: AECFConfig, told: Callable[[float], None]) -> Trained:
+        """Trains one run."""
+        (run, own), noted = self._started(config), _Run(config, Memory())
+        for length, step, last in self._steps():
+            run, said = self._program.one(run, self._data, own, length=length)
+            loss, finite = jax.device_get(said)
+            noted.judge(float(loss), bool(finite), step, last)
+            if noted.ended is not None:
+                break
+        trained = self._trained(noted, run.best)
+        told(1.0)
+        return trained
+
+    def _side_by_side(self, configs: Sequence[AECFConfig], told: Callable[[float], None]) -> list[Trained]:
+        """Trains all runs in one program, until the last of them ends."""
+        (run, own), noted = self._stacked(configs), [_Run(config, Memory()) for config in configs]
+        told_of = 0.0
+        for length, step, last in self._steps():
+            run, said = self._program.many(run, self._data, own, length=length)
+            for one, loss, finite in zip(noted, *jax.device_get(said), strict=True):
+                if one.ended is None:
+                    one.judge(float(loss), bool(finite), step, last)
+            active = [one.ended is None for one in noted]
+            if not any(active):
+                break
+            own = dataclasses.replace(own, active=jnp.array(active))
+            done = len(configs) * step / self.group.plan.total_steps
+            told(done - told_of)
+            told_of = done
+        best = jax.device_get(run.best)
+        trained = [
+            self._trained(one, jax.tree.map(lambda leaf, i=index: leaf[i], best)) for index, one in enumerate(noted)
+        ]
+        told(len(configs) - told_of)
+        return trained
+
+    def _trained(self, run: _Run, params: Any) -> Trained:
+        """Returns the best model of a run, with its temperature and its metrics."""
+        variables = {"params": params, "constants": self._data.constants}
+        validation = Validation(self._checks, self._data.checks, run.config, jax.random.key(run.config.seed))
+        if run.config.tempered:
+            variables = with_temperature(variables, validation.temperature(variables))
+        epochs = run.step // self.group.plan.steps_per_epoch
+        return Trained(run.config, AECF_CLIP(run.config, variables=variables), validation.metrics(variables), epochs,
+                       run.ended or "completed")  # fmt: skip
