@@ -20,7 +20,7 @@ import tyro
 from tyro.conf import arg, subcommand
 
 from aecf_jax.cli._files import CONFIG, existing_run
-from aecf_jax.cli._settings import DEFAULT_LOGGER, FROM_DATA, Defaults
+from aecf_jax.cli._settings import DEFAULT_LOGGER, DEFAULT_SEEDS, FROM_DATA, Defaults
 from aecf_jax.cli._verbs import VERBS
 from aecf_jax.config import AECFConfig, DataConfig
 
@@ -47,17 +47,48 @@ class TrainOnly:
     """Keep compiled programs in the user's cache folder, so that the next start is faster."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SweepOnly:
+    """Train seeds times settings, and compare the settings, each with the first.
+
+    For example, 4 settings of 5 seeds each: aecf-jax sweep --data digits --vary learning_rate=1e-3,2e-3 --vary
+    fusion=aecf,concat. Runs whose shapes agree share one compiled program. Ctrl-C loses no finished run.
+    """
+
+    vary: Annotated[tuple[str, ...], arg(metavar="FIELD=VALUE,VALUE"), tyro.conf.UseAppendAction] = ()
+    """A field of the model and its values; given several times, all combinations are trained. A list of widths stands
+    in brackets, for example gate_hidden_dims=[32],[64,32]."""
+    seeds: int = DEFAULT_SEEDS
+    """How many runs of each setting, with the seeds from --seed on."""
+    part: Literal["validation", "test"] = "validation"
+    """Whose rows the settings are compared on: validation, to choose one; test, for a claim on settings that are fixed
+    beforehand."""
+    how: Literal["auto", "sequence", "vmap", "processes"] = "auto"
+    """One run after another, side by side in one program, or in processes; auto: what a short trial shows to be
+    fastest, which is printed."""
+    workers: int | None = None
+    """Most processes; None: one for each core."""
+    out: Path | None = None
+    """Folder of the sweep; None: runs/sweep-N with the next free number."""
+    config: Path | None = None
+    """A .toml or .json file with defaults for these flags, for example the config.json of a run."""
+    resume: Path | None = None
+    """Go on with the sweep in this folder: finished runs are not repeated; takes no other settings."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
 def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
     """Returns the verb that the arguments name, with its flags as attributes.
 
     Args:
         argv: the arguments, without the program's name.
-        defaults: what the flags of `train` are where they are not given.
+        defaults: what the flags of `train` and `sweep` are where they are not given.
 
     Raises:
         SystemExit: after printing help (code 0) or what is wrong with the arguments (code 2).
     """
-    verbs = {"train": train_flags(defaults), **VERBS}
+    verbs = {"train": train_flags(defaults), "sweep": sweep_flags(defaults), **VERBS}
     union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for name, verb in verbs.items()])
     config = (tyro.conf.OmitArgPrefixes,)
     return tyro.cli(cast(Any, union), prog="aecf-jax", description=_DESCRIPTION, args=argv, config=config)
@@ -82,10 +113,23 @@ def train_flags(defaults: Defaults) -> type:
     Args:
         defaults: what a flag is where it is not given.
     """
+    return _with_settings("Train", TrainOnly, defaults)
+
+
+def sweep_flags(defaults: Defaults) -> type:
+    """Returns a dataclass with one flag for every field of both configurations, and those of `SweepOnly`.
+
+    Args:
+        defaults: what a flag is where it is not given.
+    """
+    return _with_settings("Sweep", SweepOnly, defaults)
+
+
+def _with_settings(name: str, own: type, defaults: Defaults) -> type:
+    """Returns a dataclass with one flag for every field of both configurations, and those of another one."""
     fields = [*_flags(DataConfig, defaults.data), *_flags(AECFConfig, defaults.model)]
-    bases = (TrainOnly,)
-    flags = dataclasses.make_dataclass("Train", fields, bases=bases, frozen=True, kw_only=True)
-    flags.__doc__ = TrainOnly.__doc__
+    flags = dataclasses.make_dataclass(name, fields, bases=(own,), frozen=True, kw_only=True)
+    flags.__doc__ = own.__doc__
     return flags
 
 

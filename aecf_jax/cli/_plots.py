@@ -9,7 +9,7 @@ from typing import Any
 
 from aecf_jax.cli._tables import COLUMNS
 from aecf_jax.errors import import_extra
-from aecf_jax.evaluate import RobustnessCurve, SubsetRow, SubsetTable
+from aecf_jax.evaluate import COMPARED, NetworkFigures, RobustnessCurve, SubsetRow, SubsetTable
 from aecf_jax.files import write_whole
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6B6B6B"
@@ -132,6 +132,35 @@ def draw_robustness_curve(path: Path, curves: Mapping[str, RobustnessCurve], *, 
             axes.set_xlabel(f"rate of missing, {first.mechanism}")
             axes.margins(x=0.02)
         figure.axes[0].legend(fontsize=8)
+        figure.suptitle(title, fontsize=9, x=0.01, ha="left")
+        _write(figure, path)
+
+
+def draw_sweep(path: Path, figures: Mapping[str, Sequence[NetworkFigures]], *, title: str) -> None:
+    """Writes a picture of the headline metric by setting: a dot for every seed, and their mean.
+
+    Args:
+        path: the PNG file.
+        figures: setting -> figures of its networks.
+        title: stands above it.
+    """
+    first = next(iter(figures.values()))[0]
+    metric = COMPARED[first.kind][0]
+    scopes = [seen for seen, name in first.value if name == metric]
+    with _style():
+        figure = _figure(1.2 + 2.4 * len(scopes), 1.2 + 0.3 * len(figures))
+        grid = figure.subplots(1, len(scopes), sharey=True, squeeze=False)[0]
+        for axes, seen in zip(grid, scopes, strict=True):
+            for place, networks in enumerate(figures.values()):
+                values = [one.value[seen, metric] for one in networks]
+                axes.scatter(values, [place] * len(values), s=14, color=BLUE, alpha=0.5, linewidths=0)
+                axes.scatter([sum(values) / len(values)], [place], s=60, color=ORANGE, marker="|", zorder=3)
+            axes.set_title(seen)
+            axes.set_xlabel(dict(COLUMNS[first.kind]).get(metric, metric))
+            axes.locator_params(axis="x", nbins=4)
+            axes.grid(visible=True, axis="x")
+        grid[0].set_yticks(range(len(figures)), list(figures))
+        grid[0].set_ylim(len(figures) - 0.5, -0.5)
         figure.suptitle(title, fontsize=9, x=0.01, ha="left")
         _write(figure, path)
 

@@ -19,6 +19,8 @@ FROM_DATA = ("modalities", "input_dims", "num_classes", "task_type", "multilabel
 
 DEFAULT_LOGGER = "tensorboard"
 
+DEFAULT_SEEDS = 5
+
 _NEAR = 0.8
 
 _DATA_FIELDS = tuple(field.name for field in dataclasses.fields(DataConfig))
@@ -104,7 +106,7 @@ def reject_unread(flags: Any, defaults: Defaults) -> None:
     """Raises `InputError` if a setting was given beside `--resume`, which reads all of them but `--root` from the run.
 
     Args:
-        flags: the parsed flags of `train`.
+        flags: the parsed flags of `train` or `sweep`.
         defaults: what they were where they were not given.
     """
     unset = {
@@ -114,8 +116,10 @@ def reject_unread(flags: Any, defaults: Defaults) -> None:
         "config": None,
         "init_from": None,
         "logger": DEFAULT_LOGGER,
+        "vary": (),
+        "seeds": DEFAULT_SEEDS,
     }
-    given = [name for name, value in unset.items() if name != "root" and getattr(flags, name) != value]
+    given = [name for name, value in unset.items() if name != "root" and getattr(flags, name, value) != value]
     shown = ", ".join("--" + name.replace("_", "-") for name in given)
     require(not given, "resume", "stand without other settings: the run goes on as it was started", shown)
 

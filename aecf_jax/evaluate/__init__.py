@@ -3,11 +3,13 @@
 from aecf_jax.evaluate._compare import Comparison as Comparison
 from aecf_jax.evaluate._compare import Difference as Difference
 from aecf_jax.evaluate._compare import compare_models as compare_models
+from aecf_jax.evaluate._compare_text import METRIC_NAMES as METRIC_NAMES
 from aecf_jax.evaluate._compare_text import about_lines as about_lines
 from aecf_jax.evaluate._compare_text import comparison_latex as comparison_latex
 from aecf_jax.evaluate._compare_text import comparison_markdown as comparison_markdown
 from aecf_jax.evaluate._compare_text import differences_grid as differences_grid
 from aecf_jax.evaluate._compare_text import figures_grid as figures_grid
+from aecf_jax.evaluate._compare_text import with_half as with_half
 from aecf_jax.evaluate._contrast import Contrast as Contrast
 from aecf_jax.evaluate._contrast import Drawn as Drawn
 from aecf_jax.evaluate._contrast import contrast as contrast

@@ -101,16 +101,19 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare_models(models: Mapping[str, Sequence[NetworkFigures]], *, level: float = 0.95) -> Comparison:
+def compare_models(
+    models: Mapping[str, Sequence[NetworkFigures]], *, level: float = 0.95, against: str | None = None
+) -> Comparison:
     """Returns the comparison of models, each with the figures of one or more networks: its seeds.
 
     Where both models have one network, and the metric is a mean over rows, the p-value is that of the permutation
     test; else of Student's, with the variance of seeds and of resampled rows (docs/comparison.md). Corrected by Holm
-    over all pairs, metrics and what is seen.
+    over all comparisons made: pairs, metrics and what is seen.
 
     Args:
         models: name -> figures of its networks, on the same rows under the same resamples.
         level: confidence of the intervals.
+        against: the model that every other one is compared with, and no others with each other; None: all pairs.
 
     Raises:
         InputError: if there is no model, or one without networks, or what two were evaluated on differs.
@@ -126,9 +129,11 @@ def compare_models(models: Mapping[str, Sequence[NetworkFigures]], *, level: flo
         name: {key: contrast(_drawn(networks, key), rows=rows, level=level).estimate for key in keys}
         for name, networks in models.items()
     }
-    found = [
-        _difference(pair, key, models, level, rows) for pair in itertools.combinations(models, 2) for key in keys
-    ]  # fmt: skip
+    pairs = itertools.combinations(models, 2)
+    if against is not None:
+        require(against in models, "against", f"be one of {', '.join(models)}", against)
+        pairs = ((name, against) for name in models if name != against)
+    found = [_difference(pair, key, models, level, rows) for pair in pairs for key in keys]
     pvalues = np.array([one.p for one in found])
     tested = ~np.isnan(pvalues)
     pvalues[tested] = holm(pvalues[tested])

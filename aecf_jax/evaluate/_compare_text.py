@@ -23,7 +23,7 @@ def figures_grid(comparison: Comparison) -> Grid:
     """Returns a row for each figure, with every model's mean ± half its interval."""
     rows = [["metric", "seen", *(f"{name} ({_seeds(count)})" for name, count in comparison.seeds.items())]]
     for seen, metric in _ordered(comparison):
-        cells = [_with_half(found[seen, metric]) for found in comparison.figures.values()]
+        cells = [with_half(found[seen, metric]) for found in comparison.figures.values()]
         rows.append([METRIC_NAMES[metric], seen, *cells])
     return rows
 
@@ -37,17 +37,22 @@ def differences_grid(comparison: Comparison) -> Grid:
         mark = "*" if one.holm < 1 - comparison.level else ""
         pair = f"{one.one} − {one.other}"
         rows.append(
-            [METRIC_NAMES[one.metric], one.seen, pair, _with_half(one.estimate, signed=True), _p(one.p),
+            [METRIC_NAMES[one.metric], one.seen, pair, with_half(one.estimate, signed=True), _p(one.p),
              f"{_p(one.holm)}{mark}"]
         )  # fmt: skip
     return rows
 
 
-def about_lines(comparison: Comparison) -> list[str]:
-    """Returns what stands below the tables: what is compared, how, and what may be concluded."""
+def about_lines(comparison: Comparison, part: str = "test") -> list[str]:
+    """Returns what stands below the tables: what is compared, how, and what may be concluded.
+
+    Args:
+        comparison: of models.
+        part: whose rows they were compared on.
+    """
     about = comparison.about
     lines = [
-        f"{about['rows']} test rows ({_hash(about['test data'])}), drop table {_hash(about['drop table'])}, "
+        f"{about['rows']} {part} rows ({_hash(about['test data'])}), drop table {_hash(about['drop table'])}, "
         f"{about['draws']} resamples; ± is half a {100 * comparison.level:g} % interval."
     ]
     if comparison.differences:
@@ -60,10 +65,15 @@ def about_lines(comparison: Comparison) -> list[str]:
     return [*lines, comparison.claims]
 
 
-def comparison_markdown(comparison: Comparison) -> str:
-    """Returns both tables as Markdown."""
+def comparison_markdown(comparison: Comparison, part: str = "test") -> str:
+    """Returns both tables as Markdown.
+
+    Args:
+        comparison: of models.
+        part: whose rows they were compared on.
+    """
     grids = [figures_grid(comparison), *([differences_grid(comparison)] if comparison.differences else [])]
-    return "\n\n".join([*(_markdown(grid) for grid in grids), *about_lines(comparison)]) + "\n"
+    return "\n\n".join([*(_markdown(grid) for grid in grids), *about_lines(comparison, part)]) + "\n"
 
 
 def comparison_latex(comparison: Comparison) -> str:
@@ -79,8 +89,16 @@ def _ordered(comparison: Comparison) -> list[tuple[str, str]]:
     return sorted(keys, key=lambda key: metrics.index(key[1]))
 
 
-def _with_half(estimate: Estimate, *, signed: bool = False) -> str:
-    """Returns a figure ± half its interval; a dash where it is not defined, the figure alone where nothing varies."""
+def with_half(estimate: Estimate, *, signed: bool = False) -> str:
+    """Returns a figure ± half its interval; a dash where it is not defined, the figure alone where nothing varies.
+
+    Args:
+        estimate: the figure.
+        signed: whether a positive one has a sign.
+
+    >>> with_half(Estimate(0.5, 0.4, 0.6))
+    '0.5000 ± 0.1000'
+    """
     if math.isnan(estimate.value):
         return "–"
     half = (estimate.high - estimate.low) / 2

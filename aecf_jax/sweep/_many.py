@@ -20,6 +20,7 @@ def train_many(
     how: How = "auto",
     workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
+    finished: Callable[[int, Trained], None] = lambda _index, _run: None,
 ) -> list[Trained]:
     """Returns the best model of every configuration, as `AECFTrainer` would train it, without writing anything.
 
@@ -35,6 +36,7 @@ def train_many(
         workers: processes, each on a core of its own; 1: this process alone. A script that asks for more must guard
             what it does by `if __name__ == "__main__":`.
         progress: is told how far it is, after every run.
+        finished: is given the position of a run and what came of it as soon as it is done, for example to save it.
 
     Raises:
         InputError: if the data do not fit a configuration.
@@ -55,9 +57,12 @@ def train_many(
     groups, counter = grouped(configs, len(train), len(validation)), Counter(len(configs), progress)
     found: dict[int, Trained] = {}
     if workers > 1:
-        found = train_in_processes(configs, groups, train, validation, workers=workers, told=counter.add)
+        found = train_in_processes(configs, groups, train, validation, workers=workers, told=counter.add,
+                                   finished=finished)  # fmt: skip
     else:
         for group, indices in groups.items():
-            done = GroupTrainer(group, train, validation).train([configs[i] for i in indices], how, counter.add)
+            done = GroupTrainer(group, train, validation).train(
+                [configs[i] for i in indices], how, counter.add, lambda i, run, of=indices: finished(of[i], run)
+            )
             found.update(zip(indices, done, strict=True))
     return [found[index] for index in range(len(configs))]

@@ -23,7 +23,8 @@ from aecf_jax.trainer import Memory, Validation, as_dataset, checkpoint_tree, fi
 Ended = Literal["completed", "early", "diverged"]
 How = Literal["auto", "sequence", "vmap"]
 
-_WORTH = 4.0  # A trial of the vmapped program costs a compilation: only where the runs take that many times as long.
+WORTH = 4.0
+"""A trial of another way costs about a compilation: it is made where the runs take this many times as long."""
 
 
 class Trained(NamedTuple):
@@ -91,18 +92,25 @@ class GroupTrainer:
                                   group.program, self._train)  # fmt: skip
         self._data = RunData(fitted["constants"], on_device(self._train), on_device(self._checks))
 
-    def train(self, configs: Sequence[AECFConfig], how: How, told: Callable[[float], None]) -> list[Trained]:
+    def train(self, configs: Sequence[AECFConfig], how: How, told: Callable[[float], None],
+              finished: Callable[[int, Trained], None] = lambda _index, _run: None) -> list[Trained]:  # fmt: skip
         """Returns the trained models.
 
         Args:
             configs: of the runs.
             how: one after another, side by side, or whichever a trial shows to be faster.
             told: is told how many runs were done, or what part of one.
+            finished: is given every run that is done, and its position.
         """
         chosen = self.faster(configs) if how == "auto" else how
         if chosen == "vmap":
-            return self._side_by_side(configs, told)
-        return [self._alone(config, told) for config in configs]
+            return self._side_by_side(configs, told, finished)
+        done: list[Trained] = []
+        for index, config in enumerate(configs):
+            done.append(self._alone(config))
+            finished(index, done[-1])
+            told(1.0)
+        return done
 
     def faster(self, configs: Sequence[AECFConfig]) -> Literal["sequence", "vmap"]:
         """Returns how the runs are faster, by a trial of one interval; side by side is not tried where it cannot pay.
@@ -112,21 +120,36 @@ class GroupTrainer:
         """
         if len(configs) == 1:
             return "sequence"
-        first, alone = self._timed(self._program.one, *self._started(configs[0]))
-        if alone * len(configs) * self.group.plan.epochs < _WORTH * first:
+        first, alone = self.seconds_alone(configs[0])
+        if alone * len(configs) * len(self._steps()) < WORTH * first:
             return "sequence"
-        together = self._timed(self._program.many, *self._stacked(configs))[1]
-        return "vmap" if together < alone * len(configs) else "sequence"
+        return "vmap" if self.seconds_together(configs) < alone * len(configs) else "sequence"
+
+    def seconds_alone(self, config: AECFConfig) -> tuple[float, float]:
+        """Returns the seconds of one run's first interval, compilation and all, and of one after it.
+
+        Args:
+            config: of the run.
+        """
+        return self._timed(self._program.one, *self._started(config))
+
+    def seconds_together(self, configs: Sequence[AECFConfig]) -> float:
+        """Returns the seconds of an interval of all runs side by side.
+
+        Args:
+            configs: of the runs.
+        """
+        return self._timed(self._program.many, *self._stacked(configs))[1]
 
     def _timed(self, program: Any, run: RunState, own: RunOwn) -> tuple[float, float]:
-        """Returns the seconds of the first interval, compilation and all, and of the faster of two after it."""
+        """Returns the seconds of the first interval, and the median of three after it."""
         times: list[float] = []
-        for _ in range(3):
+        for _ in range(4):
             start = time.perf_counter()
             run, said = program(run, self._data, own, length=self._lengths[0])
             jax.block_until_ready(said)
             times.append(time.perf_counter() - start)
-        return times[0], min(times[1:])
+        return times[0], sorted(times[1:])[1]
 
     @functools.cached_property
     def _lengths(self) -> list[int]:
@@ -154,7 +177,7 @@ class GroupTrainer:
         done = np.cumsum(lengths).tolist()
         return [(length, step, step == done[-1]) for length, step in zip(lengths, done, strict=True)]
 
-    def _alone(self, config: AECFConfig, told: Callable[[float], None]) -> Trained:
+    def _alone(self, config: AECFConfig) -> Trained:
         """Trains one run."""
         (run, own), noted = self._started(config), _Run(config, Memory())
         for length, step, last in self._steps():
@@ -163,11 +186,11 @@ class GroupTrainer:
             noted.judge(float(loss), bool(finite), step, last)
             if noted.ended is not None:
                 break
-        trained = self._trained(noted, run.best)
-        told(1.0)
-        return trained
+        return self._trained(noted, run.best)
 
-    def _side_by_side(self, configs: Sequence[AECFConfig], told: Callable[[float], None]) -> list[Trained]:
+    def _side_by_side(
+        self, configs: Sequence[AECFConfig], told: Callable[[float], None], finished: Callable[[int, Trained], None]
+    ) -> list[Trained]:
         """Trains all runs in one program, until the last of them ends."""
         (run, own), noted = self._stacked(configs), [_Run(config, Memory()) for config in configs]
         told_of = 0.0
@@ -187,6 +210,8 @@ class GroupTrainer:
         trained = [
             self._trained(one, jax.tree.map(lambda leaf, i=index: leaf[i], best)) for index, one in enumerate(noted)
         ]
+        for index, one in enumerate(trained):
+            finished(index, one)
         told(len(configs) - told_of)
         return trained
 

@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any
@@ -21,7 +23,7 @@ _Found = tuple[Any, dict[str, float], int, Any]
 
 def train_in_processes(
     configs: Sequence[AECFConfig], groups: Mapping[Group, Sequence[int]], train: Any, validation: Any, *,
-    workers: int, told: Callable[[float], None],
+    workers: int, told: Callable[[float], None], finished: Callable[[int, Trained], None],
 ) -> dict[int, Trained]:  # fmt: skip
     """Returns every run by its position, trained in as many processes at a time as asked for.
 
@@ -34,6 +36,7 @@ def train_in_processes(
         validation: validation rows.
         workers: how many processes.
         told: is told how many runs were done.
+        finished: is given every run that is done, and its position.
     """
     left = {group: list(indices) for group, indices in groups.items()}
     found: dict[int, Trained] = {}
@@ -50,8 +53,27 @@ def train_in_processes(
                     configs[index], AECF_CLIP(configs[index], variables=variables), metrics, epochs, ended
                 )
                 _give(number, pools, left, last, configs, waiting)
+                finished(index, found[index])
                 told(1.0)
     return found
+
+
+def seconds_in_processes(
+    group: Group, config: AECFConfig, train: Any, validation: Any, *, workers: int
+) -> tuple[float, float]:
+    """Returns the seconds until processes are ready, and how many intervals a second they train together.
+
+    Args:
+        group: what is tried.
+        config: of the run that is tried.
+        train: training rows.
+        validation: validation rows.
+        workers: how many processes.
+    """
+    start = time.perf_counter()
+    with _processes(workers, train, validation) as pools:
+        seconds = [future.result() for future in [pool.submit(_timed, group, config) for pool in pools]]
+        return time.perf_counter() - start, sum(1 / one for one in seconds)
 
 
 def _give(
@@ -75,7 +97,7 @@ def _processes(count: int, train: Any, validation: Any) -> Generator[list[Proces
     pools = [
         ProcessPoolExecutor(
             1, multiprocessing.get_context("spawn"), _prepare,
-            (cores[number % len(cores)] if cores else None, train, validation),
+            (os.getpid(), cores[number % len(cores)] if cores else None, _compile_cache(), train, validation),
         )
         for number in range(count)
     ]  # fmt: skip
@@ -95,19 +117,48 @@ _rows: tuple[Any, Any] = (None, None)
 _trainers: dict[Group, GroupTrainer] = {}
 
 
-def _prepare(core: int | None, train: Any, validation: Any) -> None:
-    """Makes a process ready: it keeps to one core, and leaves Ctrl-C to the one that started it."""
+def _prepare(parent: int, core: int | None, cache: dict[str, Any], train: Any, validation: Any) -> None:
+    """Makes a process ready: it keeps to one core, leaves Ctrl-C to its parent, and ends when that is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlive_not, args=(parent,), daemon=True).start()
     if core is not None:
         os.sched_setaffinity(0, {core})  # Before the first computation: JAX has as many threads as it has cores.
+    for name, value in cache.items():
+        jax.config.update(name, value)
     global _rows
     _rows = (train, validation)
 
 
+def _outlive_not(parent: int) -> None:
+    """Ends this process when its parent is gone, even if that was killed."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _compile_cache() -> dict[str, Any]:
+    """Returns where this process keeps compiled programs, and which."""
+    names = (
+        "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )  # fmt: skip
+    return {name: getattr(jax.config, name) for name in names}
+
+
+def _trainer(group: Group) -> GroupTrainer:
+    """Returns what trains a group in this process; one group's rows are on the device at a time."""
+    if group not in _trainers:
+        _trainers.clear()
+        _trainers[group] = GroupTrainer(group, *_rows)
+    return _trainers[group]
+
+
+def _timed(group: Group, config: AECFConfig) -> float:
+    """Returns the seconds of one interval of a run in this process."""
+    return _trainer(group).seconds_alone(config)[1]
+
+
 def _trained(group: Group, config: AECFConfig) -> _Found:
     """Trains one run in this process; what comes back is plain arrays and numbers."""
-    if group not in _trainers:
-        _trainers.clear()  # One group's rows at a time.
-        _trainers[group] = GroupTrainer(group, *_rows)
-    run = _trainers[group].train([config], "sequence", lambda _: None)[0]
+    run = _trainer(group).train([config], "sequence", lambda _: None)[0]
     return jax.tree.map(np.asarray, dict(run.model.variables)), run.metrics, run.epochs, run.ended
