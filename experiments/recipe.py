@@ -38,17 +38,22 @@ def trained_table(config: AECFConfig, splits: Splits, *, seed: int, part: Part =
 
 def trained_model(config: AECFConfig, splits: Splits, *, seed: int) -> AECF_CLIP:
     """Returns one model, trained on `splits.train` and selected on `splits.validation`."""
-    data = splits.train
-    config = config.update(
-        modalities=data.modalities, input_dims=data.widths, num_classes=data.num_classes, seed=seed,
-        multilabel={"labels": True, "classes": False}.get(data.label_kind),
-    )  # fmt: skip
+    data, config = splits.train, configured(config, splits).update(seed=seed)
     with tempfile.TemporaryDirectory() as run_dir:
         trainer = AECFTrainer(config, run_dir=run_dir)
         stopped = trainer.fit(data, splits.validation)["stopped"]
         if stopped == "signal":
             sys.exit("interrupted")
         return trainer.model
+
+
+def configured(config: AECFConfig, splits: Splits) -> AECFConfig:
+    """Returns a configuration with what the data decide of it."""
+    data = splits.train
+    return config.update(
+        modalities=data.modalities, input_dims=data.widths, num_classes=data.num_classes,
+        multilabel={"labels": True, "classes": False}.get(data.label_kind),
+    )  # fmt: skip
 
 
 def alone(splits: Splits, modality: str) -> Splits:

@@ -55,9 +55,12 @@ def test_second_command_runs_what_ci_runs():
     assert f'"$ENVS/newest/bin/pytest" {runner.removeprefix("pytest ")}' in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize(
-    "verb", ["train", "evaluate", "calibrate", "predict", "compare", "report", "import", "export", "info", "data"]
-)
+VERB_NAMES = [
+    "train", "sweep", "evaluate", "calibrate", "predict", "compare", "report", "import", "export", "info", "data",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERB_NAMES)
 def test_verbs_and_flags_of_the_readme_exist(verb):
     lines = [shlex.split(line, comments=True) for line in VERBS if line.split()[1] == verb]
     assert lines, "the README shows no such line"

@@ -63,6 +63,8 @@ class SweepOnly:
     part: Literal["validation", "test"] = "validation"
     """Whose rows the settings are compared on: validation, to choose one; test, for a claim on settings that are fixed
     beforehand."""
+    draws: int = 200
+    """Resamples of these rows, for intervals and tests: their standard errors are then within 10 %."""
     how: Literal["auto", "sequence", "vmap", "processes"] = "auto"
     """One run after another, side by side in one program, or in processes; auto: what a short trial shows to be
     fastest, which is printed."""

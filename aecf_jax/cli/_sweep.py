@@ -62,6 +62,7 @@ def run(flags: Any, defaults: Defaults) -> int:
     Raises:
         InputError: for what the user can mend.
     """
+    require(flags.draws >= 2, "draws", "be at least 2", flags.draws)
     use_compile_cache(flags.compile_cache)
     import_extra("matplotlib", "cli")
     console = make_console()
@@ -75,7 +76,7 @@ def run(flags: Any, defaults: Defaults) -> int:
     except _Interrupted as stop:
         console.print(f"Interrupted; finished runs are saved. Go on with: aecf-jax sweep --resume {sweep.folder}")
         return 128 + stop.number
-    _write(console, sweep, runs, flags.part)
+    _write(console, sweep, runs, flags)
     return 0
 
 
@@ -152,8 +153,9 @@ def _way(console: Any, configs: list[AECFConfig], rows: tuple[Any, Any], flags: 
     return ("sequence", workers) if how == "processes" else (how, 1)
 
 
-def _write(console: Any, sweep: _Sweep, runs: list[Trained], part: Any) -> None:
+def _write(console: Any, sweep: _Sweep, runs: list[Trained], flags: Any) -> None:
     """Prints and writes the tables, the figures and the picture."""
+    part = flags.part
     rows = sweep.splits.parts[part]
     drops = make_drops(rows, "mcar", rate=RATE)
     found, place, figures = {}, 0, {}
@@ -161,7 +163,8 @@ def _write(console: Any, sweep: _Sweep, runs: list[Trained], part: Any) -> None:
         found[name] = runs[place : place + len(group)]
         place += len(group)
         figures[name] = [
-            network_figures(one.model, rows, drops, sizes=feasible_sizes(one.config)) for one in found[name]
+            network_figures(one.model, rows, drops, draws=flags.draws, sizes=feasible_sizes(one.config))
+            for one in found[name]
         ]
     comparison = compare_models(figures, against=next(iter(figures)))
     _print(console, found, comparison, part)

@@ -32,5 +32,6 @@ class Dropout(nn.Module):
             return x
         keep = 1.0 - self.rate
         kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
+        # A product: XLA makes one of a quotient by a single number, and rounds otherwise where runs are side by side.
         # In the type of the units: a float32 argument would turn bfloat16 units into float32 ones.
-        return jnp.where(kept, x / jnp.asarray(keep, x.dtype), jnp.zeros_like(x))
+        return jnp.where(kept, x * jnp.asarray(1.0 / keep, x.dtype), jnp.zeros_like(x))

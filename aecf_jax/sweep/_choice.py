@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.sweep._groups import grouped, run_config
+from aecf_jax.sweep._groups import grouped, readable, run_config
 from aecf_jax.sweep._train import WORTH, GroupTrainer
 from aecf_jax.sweep._workers import seconds_in_processes
-from aecf_jax.trainer import as_dataset
 
 Way = Literal["sequence", "vmap", "processes"]
 
@@ -39,8 +38,8 @@ def fastest_way(configs: Sequence[AECFConfig], train: Any, validation: Any, *, w
         workers: processes that there may be; 1: none beside this one.
     """
     configs = [run_config(config) for config in configs]
-    train, validation = as_dataset(train, configs[0], "train"), as_dataset(validation, configs[0], "validation")
-    groups = grouped(configs, len(train), len(validation))
+    train, validation = readable(train, configs[0], "train"), readable(validation, configs[0], "validation")
+    groups = grouped(configs, train, validation)
     # What a trial of one group shows is taken for all.
     intervals = sum(len(runs) * one.plan.epochs * len(one.plan.validations) for one, runs in groups.items())
     group, indices = max(groups.items(), key=lambda item: len(item[1]))

@@ -1,11 +1,12 @@
 """Which runs share one compiled program."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.data import Dataset, Part
 from aecf_jax.train import program_config
-from aecf_jax.trainer import Limits, Plan
+from aecf_jax.trainer import Limits, Plan, as_dataset
 
 
 class Group(NamedTuple):
@@ -22,18 +23,22 @@ class Group(NamedTuple):
     checked: int
 
 
-def grouped(configs: Sequence[AECFConfig], rows: int, checks: int) -> dict[Group, list[int]]:
+def grouped(configs: Sequence[AECFConfig], train: Any, validation: Any) -> dict[Group, list[int]]:
     """Returns the positions of the configurations of every group.
 
     Args:
         configs: of all runs.
-        rows: training rows.
-        checks: validation rows.
+        train: training rows, which can be read more than once.
+        validation: validation rows, likewise.
 
-    >>> rates = [AECFConfig(learning_rate=rate, seed=seed) for rate in (1e-3, 2e-3) for seed in range(2)]
-    >>> list(grouped([*rates, AECFConfig(fusion="concat")], rows=200, checks=50).values())
-    [[0, 1, 2, 3], [4]]
+    >>> import numpy as np
+    >>> rows = {"a": np.ones((9, 4), np.float32), "label": np.arange(9) % 2}
+    >>> rates = [AECFConfig(modalities=("a",), feat_dim=4, num_classes=2, learning_rate=rate) for rate in (1e-3, 2e-3)]
+    >>> list(grouped([*rates, rates[0].update(fusion="concat"), rates[0].update(seed=1)], rows, rows).values())
+    [[0, 1, 3], [2]]
     """
+    rows = len(as_dataset(train, configs[0], "train"))
+    checks = len(as_dataset(validation, configs[0], "validation"))
     found: dict[Group, list[int]] = {}
     for index, config in enumerate(configs):
         limits = Limits.of(config)
@@ -41,6 +46,17 @@ def grouped(configs: Sequence[AECFConfig], rows: int, checks: int) -> dict[Group
         group = Group(program_config(config), Plan.of(config, rows, limits), checked)
         found.setdefault(group, []).append(index)
     return found
+
+
+def readable(source: Any, config: AECFConfig, part: Part) -> Any:
+    """Returns rows that can be read for every configuration: an iterable can be read once, and is, for the first.
+
+    Args:
+        source: rows, as users give them.
+        config: the first one.
+        part: which part they are.
+    """
+    return source if isinstance(source, (Dataset, Mapping)) else as_dataset(source, config, part)
 
 
 def run_config(config: AECFConfig) -> AECFConfig:

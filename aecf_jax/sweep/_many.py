@@ -5,11 +5,10 @@ from typing import Any, get_args
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
-from aecf_jax.sweep._groups import grouped, run_config
+from aecf_jax.sweep._groups import grouped, readable, run_config
 from aecf_jax.sweep._progress import Counter, Progress
 from aecf_jax.sweep._train import GroupTrainer, How, Trained
 from aecf_jax.sweep._workers import train_in_processes
-from aecf_jax.trainer import as_dataset
 
 
 def train_many(
@@ -42,19 +41,19 @@ def train_many(
         InputError: if the data do not fit a configuration.
 
     >>> import numpy as np
-    >>> features = {"a": np.random.default_rng(0).normal(size=(32, 4)), "label": np.arange(32) % 2}
-    >>> config = AECFConfig(modalities=("a",), feat_dim=4, num_classes=2, epochs=2, batch_size=8, embed_dim=4)
-    >>> runs = train_many([config, config.update(learning_rate=1e-3)], features, features, how="sequence")
+    >>> rows = {"image": np.ones((128, 8), np.float32), "label": np.arange(128) % 3}
+    >>> config = AECFConfig(modalities=("image",), feat_dim=8, num_classes=3, epochs=4, batch_size=32)
+    >>> runs = train_many([config, config.update(learning_rate=1e-3)], rows, rows, how="sequence")
     >>> [(run.epochs, run.ended) for run in runs]
-    [(2, 'completed'), (2, 'completed')]
+    [(4, 'completed'), (4, 'completed')]
     """
     require(how in get_args(How), "how", f"be one of {', '.join(get_args(How))}", how)
     require(workers >= 1, "workers", "be positive", workers)
     if not configs:
         return []
     configs = [run_config(config) for config in configs]
-    train, validation = as_dataset(train, configs[0], "train"), as_dataset(validation, configs[0], "validation")
-    groups, counter = grouped(configs, len(train), len(validation)), Counter(len(configs), progress)
+    train, validation = readable(train, configs[0], "train"), readable(validation, configs[0], "validation")
+    groups, counter = grouped(configs, train, validation), Counter(len(configs), progress)
     found: dict[int, Trained] = {}
     if workers > 1:
         found = train_in_processes(configs, groups, train, validation, workers=workers, told=counter.add,

@@ -1,6 +1,7 @@
 """The compiled program of a group of runs: everything from one validation to the next, in one dispatch."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -80,9 +81,9 @@ class SweepProgram:
         self.many = jax.jit(self._many, static_argnames="length", donate_argnums=0)
 
     def _many(self, run: RunState, data: RunData, own: RunOwn, *, length: int) -> tuple[RunState, Any]:
-        """The same for runs side by side: `run` and `own` have a leading axis."""
-        one = functools.partial(self._interval, length=length)
-        return jax.vmap(one, in_axes=(0, None, 0))(run, data, own)
+        """The same for runs side by side: `run` and `own` have a leading axis, but for the steps done, all the same."""
+        one, axes = functools.partial(self._interval, length=length), jax.tree.map(_axis, run)
+        return jax.vmap(one, in_axes=(axes, None, 0), out_axes=(axes, 0))(run, data, own)
 
     def _interval(self, run: RunState, data: RunData, own: RunOwn, *, length: int) -> tuple[RunState, Any]:
         """Returns the run after some steps and a validation, with the validation loss and whether all was finite."""
@@ -112,6 +113,25 @@ def sweep_program(config: AECFConfig, plan: Plan) -> SweepProgram:
         plan: of the steps.
     """
     return SweepProgram(config, plan)
+
+
+def stacked(runs: Sequence[RunState]) -> RunState:
+    """Returns runs at the same step as `SweepProgram.many` takes them.
+
+    Args:
+        runs: each as `SweepProgram.one` takes it.
+    """
+    return jax.tree.map(lambda *leaves: leaves[0] if _counts(leaves[0]) else jnp.stack(leaves), *runs)
+
+
+def _counts(leaf: Array) -> bool:
+    """Returns whether a number counts steps. One for all runs: what is divided by it is rounded as for one."""
+    return leaf.ndim == 0 and jnp.issubdtype(leaf.dtype, jnp.integer)
+
+
+def _axis(leaf: Array) -> int | None:
+    """Returns which axis of an array has an entry for every run."""
+    return None if _counts(leaf) else 0
 
 
 def _validation_loss(params: Any, data: RunData, visible: Array, config: AECFConfig) -> Float[Array, ""]:

@@ -28,8 +28,14 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         """Returns one line."""
-        left = f"{self.left / 60:.1f} minutes left" if self.left >= 60 else f"{self.left:.0f} seconds left"
-        return f"{int(self.done)} of {self.total} runs, {left}"
+        shown = f"{int(self.done)} of {self.total} runs"
+        if not self.done:
+            return shown
+        return (
+            f"{shown}, {self.left / 60:.1f} minutes left"
+            if self.left >= 60
+            else f"{shown}, {self.left:.0f} seconds left"
+        )
 
 
 class Counter:

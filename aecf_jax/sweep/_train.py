@@ -16,7 +16,7 @@ from aecf_jax.data import Dataset
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import with_temperature
 from aecf_jax.sweep._groups import Group
-from aecf_jax.sweep._program import RunData, RunOwn, RunState, SweepProgram, sweep_program
+from aecf_jax.sweep._program import RunData, RunOwn, RunState, SweepProgram, stacked, sweep_program
 from aecf_jax.train import hidden_pattern, numbers, with_numbers
 from aecf_jax.trainer import Memory, Validation, as_dataset, checkpoint_tree, fitted_constants, on_device
 
@@ -169,7 +169,8 @@ class GroupTrainer:
 
     def _stacked(self, configs: Sequence[AECFConfig]) -> tuple[RunState, RunOwn]:
         """Returns runs at their start, with a leading axis."""
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[self._started(config) for config in configs])
+        runs, own = zip(*[self._started(config) for config in configs], strict=True)
+        return stacked(runs), jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
 
     def _steps(self) -> list[tuple[int, int, bool]]:
         """Returns (steps of an interval, steps done after it, whether it is the last) for all intervals."""

@@ -1,11 +1,16 @@
 """Many runs are what the trainer makes of each, one after another, side by side and in processes."""
 
+import re
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 
-from aecf_jax import AECFTrainer
+from aecf_jax import AECFTrainer, Dataset
 from aecf_jax.sweep import Progress, train_many
+from aecf_jax.sweep._groups import grouped
+from aecf_jax.sweep._program import sweep_program
 from tests.train.small import small_arrays, small_config
 
 TRAIN, CHECKS = small_arrays(48), small_arrays(24, seed=1)
@@ -43,5 +48,52 @@ def test_side_by_side_is_one_after_another(sequence):
 
 
 def test_runs_differ_in_seed_and_in_rate(sequence):
-    losses = {run.val_loss for run in sequence}
-    assert len(losses) == 3
+    assert len({run.val_loss for run in sequence}) == 3
+
+
+def test_a_sweep_is_traced_once_for_each_way(sequence):
+    ((group, _),) = grouped([run.config for run in sequence], TRAIN, CHECKS).items()
+    program = sweep_program(group.program, group.plan)
+    before = program.traces
+    changed = [run.config.update(learning_rate=0.02, head_dropout=0.5, seed=9) for run in sequence]
+    train_many(changed, TRAIN, CHECKS, how="sequence")
+    assert program.traces == before <= 2
+
+
+def test_a_run_stops_early_or_diverges_by_itself():
+    """The first is out of patience at once, the second's loss overflows, the third goes on."""
+    base = small_config(epochs=3, fusion="concat", fit_temperature=True)
+    patience = {"early_stopping_patience": 1, "early_stopping_min_delta": 1e9}
+    configs = [base.update(**patience), base.update(learning_rate=1e38), base]
+    for how in ("sequence", "vmap"):
+        runs = train_many(configs, TRAIN, CHECKS, how=how)
+        assert [run.ended for run in runs] == ["early", "diverged", "completed"]
+        assert [run.epochs for run in runs] == [2, 1, 3]
+        assert all(np.isfinite(leaf).all() for run in runs for leaf in jax.tree.leaves(run.model.variables))
+
+
+def test_a_group_may_have_fewer_modalities_than_the_others():
+    """Those of the first configuration are not all there are."""
+    every = small_config(epochs=3, fusion="concat", fit_temperature=True)
+    one = every.update(modalities=("b",), input_dims=(4,))
+    parts = [
+        Dataset({name: rows[name] for name in "abc"}, rows["label"], rows["present"]) for rows in (TRAIN, CHECKS)
+    ]  # fmt: skip
+    runs = train_many([one, every], *parts, how="sequence")
+    assert [len(run.model.config.modalities) for run in runs] == [1, 3]
+
+
+def test_nothing_to_train_is_nothing():
+    assert train_many([], TRAIN, CHECKS) == []
+
+
+def test_progress_says_how_long_it_takes():
+    assert str(Progress(1, 5, 10.0)) == "1 of 5 runs, 40 seconds left"
+    assert str(Progress(0, 5, 10.0)) == "0 of 5 runs"
+
+
+def test_the_page_runs(capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    exec(compile(code, "docs/sweeps.md", "exec"), {"__name__": "page"})
+    assert capsys.readouterr().out.count("completed") == 4
