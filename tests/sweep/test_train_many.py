@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from aecf_jax import AECFTrainer, Dataset
-from aecf_jax.sweep import Progress, train_many
+from aecf_jax.sweep import Progress, _choice, _train, fastest_way, train_many
 from aecf_jax.sweep._groups import grouped
 from aecf_jax.sweep._program import sweep_program
+from aecf_jax.sweep._train import GroupTrainer
 from tests.train.small import small_arrays, small_config
 
 TRAIN, CHECKS = small_arrays(48), small_arrays(24, seed=1)
@@ -81,6 +82,35 @@ def test_a_group_may_have_fewer_modalities_than_the_others():
     ]  # fmt: skip
     runs = train_many([one, every], *parts, how="sequence")
     assert [len(run.model.config.modalities) for run in runs] == [1, 3]
+
+
+def test_the_fastest_way_is_the_one_that_a_trial_shows(sequence, monkeypatch):
+    configs = [run.config for run in sequence]
+    monkeypatch.setattr(_choice, "WORTH", 1e12)
+    short = fastest_way(configs, TRAIN, CHECKS, workers=2)
+    assert (short.how, list(short.seconds)) == ("sequence", ["sequence"])
+    monkeypatch.setattr(_choice, "WORTH", 0.0)
+    monkeypatch.setattr(_choice, "seconds_in_processes", lambda *_arguments, workers: (0.25, workers * 1e6))
+    tried = fastest_way(configs, TRAIN, CHECKS, workers=2)
+    assert set(tried.seconds) == {"sequence", "vmap", "processes"}
+    # Nine intervals, and the start.
+    assert tried.seconds["processes"] == pytest.approx(0.25 + 9 / 2e6)
+    assert tried.how == min(tried.seconds, key=tried.seconds.get)
+    assert "by a trial (sequence" in str(tried)
+    monkeypatch.setattr(_choice, "seconds_in_processes", lambda *_arguments, workers: (0.0, 1e12))
+    assert fastest_way(configs, TRAIN, CHECKS, workers=2).how == "processes"
+
+
+@pytest.mark.parametrize(("together", "way"), [(0.0, "vmap"), (1e9, "sequence")])
+def test_auto_takes_what_is_faster(sequence, monkeypatch, together, way):
+    configs = [run.config for run in sequence]
+    ((group, _),) = grouped(configs, TRAIN, CHECKS).items()
+    trainer = GroupTrainer(group, TRAIN, CHECKS)
+    monkeypatch.setattr(_train, "WORTH", 1e12)
+    assert trainer.faster(configs[:1]) == trainer.faster(configs) == "sequence"
+    monkeypatch.setattr(_train, "WORTH", 0.0)
+    monkeypatch.setattr(GroupTrainer, "seconds_together", lambda _self, _configs: together)
+    assert trainer.faster(configs) == way
 
 
 def test_nothing_to_train_is_nothing():
