@@ -22,6 +22,7 @@ class Stream(enum.IntEnum):
     VALIDATION = 7
     CALIBRATION = 8
     EXPERTS = 9
+    UNCERTAINTY = 10
 
 
 def stream_key(root: Key[Array, ""], stream: Stream, *position: int | Int[Array, ""]) -> Key[Array, ""]:

@@ -12,7 +12,11 @@ from aecf_jax.config import _checks, _legacy
 from aecf_jax.errors import InputError, message, nearest, require, require_type
 
 TaskType = Literal["classification", "regression", "embedding"]
-MaskingStrategy = Literal["none", "random", "weighted_random", "entropy_min", "entropy_max"]
+MaskingStrategy = Literal[
+    "none", "random", "weighted_random", "entropy_min", "entropy_max", "gate_proportional", "uniform_size",
+    "hardest", "exponentiated_gradient",
+]  # fmt: skip
+EntropyInstance = Literal["none", "output", "predictive", "mutual_information"]
 MaskingRescue = Literal["empty", "every"]
 FusionType = Literal[
     "aecf", "gated", "attention", "concat", "concat_zeros", "mean", "low_rank", "transformer", "late", "late_logits",
@@ -129,7 +133,7 @@ class AECFConfig:
     curriculum_mask: bool = True
     """Hide modalities in training."""
     masking_strategy: MaskingStrategy = "random"
-    """Which modalities the curriculum hides: none, random, weighted_random, entropy_min or entropy_max."""
+    """Which modalities the curriculum hides: see docs/method.md. random: each by chance, whatever the gate says."""
     masking_prob: float = 0.5
     """Probability (before the strategy's weighting) that a present modality is hidden."""
     masking_tau: float = 0.4
@@ -138,6 +142,14 @@ class AECFConfig:
     """Fraction of training over which masking_prob rises linearly from 0."""
     masking_rescue: MaskingRescue = "empty"
     """Rows that get a hidden modality back: those left empty, or (PyTorch's large batches) every row."""
+    masking_min_active: int = 1
+    """How many of its modalities a row keeps at least, as far as it has so many."""
+    masking_rates: Sequence[float] = ()
+    """Probability that each modality is hidden, in the order of modalities; empty: masking_prob for all."""
+    masking_draws: int = 3
+    """Draws of which the hardest strategy trains on the one with the largest loss, row by row."""
+    masking_step: float = 0.05
+    """Step of the exponentiated gradient, by which a modality's odds of being hidden follow the loss without it."""
     mask_gate_input: bool = True
     """Hide from the gate what the curriculum hides; False: PyTorch's way, weights multiplied afterwards."""
     pair_training: bool = True
@@ -155,6 +167,10 @@ class AECFConfig:
     """Peak coefficient of the entropy reward."""
     entropy_max_lambda: float | None = None
     """PyTorch's second name of entropy_max_coeff."""
+    entropy_instance: EntropyInstance = "none"
+    """What multiplies a row's entropy reward: none; entropy of its output, or of dropout passes; mutual_information."""
+    entropy_instance_passes: int = 4
+    """Passes with dropout that predictive and mutual_information take the row's uncertainty from."""
     ece_penalty_coeff: float = 0.0
     """Coefficient of the differentiable calibration error."""
     l2_logits_coeff: float = 1e-4
@@ -164,11 +180,13 @@ class AECFConfig:
     consistency_loss_coeff: float = 0.0
     """Coefficient of the squared distance between each single modality's prediction and the full, stopped one."""
     consistency_ramp_epochs: int = 5
-    """Epochs over which the consistency terms and the confidence term rise linearly."""
+    """Epochs over which the consistency, the confidence and the subset calibration terms rise linearly."""
     unimodal_coeff: float = 0.0
     """Coefficient of the loss of every modality's own prediction, summed over the modalities."""
     confidence_coeff: float = 0.0
     """Coefficient of the mean amount by which confidence falls from what is visible to everything present."""
+    subset_calibration_coeff: float = 0.0
+    """Coefficient of the gap of mean confidence and accuracy, by the number of visible modalities."""
     fit_temperature: bool = False
     """Fit one temperature of the output on the validation rows, for every checkpoint; classification only."""
     focal_alpha: float = 0.5
@@ -185,7 +203,7 @@ class AECFConfig:
     def __post_init__(self) -> None:
         """Freezes lists, joins PyTorch's second names with the first, and checks every field."""
         for name in ("modalities", "input_dims", "encoder_hidden_dims", "head_hidden_dims", "gate_hidden_dims",
-                     "label_frequencies"):  # fmt: skip
+                     "label_frequencies", "masking_rates"):  # fmt: skip
             _set(self, name, _checks.frozen_sequence(name, getattr(self, name)))
         _set(self, "trainer_kwargs", _checks.frozen_items(self.trainer_kwargs))
         _legacy.join_second_names(self, _set)
@@ -225,6 +243,26 @@ class AECFConfig:
         (2048,)
         """
         base = dict(_legacy.TORCH_FIELDS) | {"consistency_coeff": 0.0, "consistency_loss_coeff": 0.0}
+        return cls(**_legacy.without_second_names(base, changes) | changes)
+
+    @classmethod
+    def published(cls, **changes: Any) -> "AECFConfig":
+        """Returns the method as its paper describes it, with changes: a gated mixture, and all three of its parts.
+
+        Args:
+            **changes: fields to set otherwise.
+
+        Source: Chlon et al. 2025, arXiv 2505.15417: a gate of one hidden layer mixes frozen features; the entropy
+        coefficient follows the epoch and adapts to each instance; confidence is monotone over subsets; inputs are
+        hidden at random, with a probability that rises linearly. Its text gives no further figure that we could find:
+        rates, coefficients, epochs and widths are those of its first released training script on MS-COCO
+        (leochlon/aecf, `aecf/train.py`). Unknown, and chosen here: predictive entropy as what the coefficient adapts
+        to, the script's consistency coefficient as that of the hinge on confidence, plain cross-entropy.
+
+        >>> AECFConfig.published().masking_prob
+        0.4
+        """
+        base = dict(_legacy.PUBLISHED_FIELDS)
         return cls(**_legacy.without_second_names(base, changes) | changes)
 
     @classmethod
@@ -314,42 +352,3 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         raise InputError(message("config", f"be readable {path.suffix[1:].upper()}", f"{path} ({error})")) from error
     require_type(isinstance(loaded, dict), "config", "hold one table of fields", loaded)
     return loaded
-
-
-def create_default_config(
-    task_type: TaskType = "classification", num_classes: int = 80, modalities: Sequence[str] | None = None
-) -> AECFConfig:
-    """Returns the default configuration for a task.
-
-    Args:
-        task_type: classification, regression or embedding.
-        num_classes: classes, labels, targets or coordinates.
-        modalities: names of the modalities; None: image and text.
-
-    >>> create_default_config("regression", 1).num_classes
-    1
-    """
-    return AECFConfig(task_type=task_type, num_classes=num_classes, modalities=tuple(modalities or ("image", "text")))
-
-
-def validate_config_compatibility(config: AECFConfig, data_config: Mapping[str, Any]) -> None:
-    """Checks that a data set fits a configuration.
-
-    Args:
-        config: the model's configuration.
-        data_config: what the data has: `modalities`, and optionally `feat_dim` or `input_dims` (name -> width), and
-            `num_classes`.
-
-    Raises:
-        InputError: if the data lacks a modality, or has another width or number of classes.
-    """
-    available = tuple(data_config.get("modalities", ()))
-    absent = [name for name in config.modalities if name not in available]
-    require(not absent, "modalities", f"be among the data's {list(available)}", absent)
-    widths = dict(data_config.get("input_dims", {}))
-    for name, width in zip(config.modalities, config.widths, strict=True):
-        found = widths.get(name, data_config.get("feat_dim", width))
-        require(found == width, name, f"be {width} wide, as the model has it", found)
-    if config.task_type == "classification":
-        classes = data_config.get("num_classes", config.num_classes)
-        require(classes == config.num_classes, "num_classes", f"be {config.num_classes}, as the model has it", classes)

@@ -11,16 +11,16 @@ TRAINER_KWARGS = ("enable_progress_bar", "limit_train_batches", "limit_val_batch
 _INTEGERS_FROM = {
     "feat_dim": 1, "num_classes": 1, "embed_dim": 0, "epochs": 1, "batch_size": 1, "early_stopping_patience": 0,
     "keep_checkpoints": 1, "entropy_free_epochs": 0, "entropy_warmup_epochs": 0, "consistency_ramp_epochs": 0,
-    "seed": 0, "attention_heads": 1,
+    "seed": 0, "attention_heads": 1, "masking_min_active": 1, "masking_draws": 1, "entropy_instance_passes": 1,
 }  # fmt: skip
 _POSITIVE = (
     "gate_init_temp", "gate_min_temp", "learning_rate", "gate_learning_rate", "gradient_clip_val", "masking_tau",
-    "contrastive_temp",
+    "masking_step", "contrastive_temp",
 )  # fmt: skip
 _NON_NEGATIVE = (
     "weight_decay", "warmup_epochs", "early_stopping_min_delta", "entropy_max_coeff", "ece_penalty_coeff",
     "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff", "focal_gamma", "unimodal_coeff",
-    "confidence_coeff",
+    "confidence_coeff", "subset_calibration_coeff",
 )  # fmt: skip
 _UNIT = ("entropy_cosine_fraction", "masking_prob", "masking_ramp", "focal_alpha")
 _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothing")
@@ -29,7 +29,7 @@ _BOOLEANS = (
     "mixed_precision", "curriculum_mask", "mask_gate_input", "pair_training", "entropy_reg", "fit_temperature",
 )  # fmt: skip
 _OF_CLASSES = ("poe", "evidential", "unimodal")  # Fusions by rules of probabilities.
-_CHOICES = ("task_type", "encoder", "fusion", "masking_strategy", "masking_rescue")
+_CHOICES = ("task_type", "encoder", "fusion", "masking_strategy", "masking_rescue", "entropy_instance")
 
 
 def frozen_sequence(name: str, value: Any) -> tuple[Any, ...] | None:
@@ -76,6 +76,7 @@ def check_config(config: Any) -> None:
         require(value in known, name, f"be one of {', '.join(known)}", value, nearest(value, known))
     _check_modalities(config)
     _check_widths(config)
+    _check_masking(config)
     _check_pairs(config)
 
 
@@ -129,6 +130,23 @@ def _check_widths(config: Any) -> None:
                 f"{len(config.label_frequencies)} numbers")  # fmt: skip
 
 
+def _check_masking(config: Any) -> None:
+    """Checks what the curriculum may hide of these modalities."""
+    count, rates = len(config.modalities), config.masking_rates
+    rule = f"hold one probability for each of the {count} modalities, or none"
+    require(len(rates) in (0, count), "masking_rates", rule, list(rates))
+    for rate in rates:
+        number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
+        require_type(number, "masking_rates", "hold numbers", rate)
+        require(0 <= rate <= 1, "masking_rates", "hold numbers in [0, 1]", rate)
+    by_row = config.masking_strategy in ("hardest", "exponentiated_gradient")
+    rule = f"not be {config.masking_strategy} where `task_type` is embedding"
+    require(not by_row or config.task_type != "embedding", "masking_strategy", rule, config.masking_strategy,
+            "Contrasts have no loss of single rows.")  # fmt: skip
+    least = config.masking_min_active
+    require(least <= count, "masking_min_active", f"be at most {count}, the number of modalities", least)
+
+
 def _check_pairs(config: Any) -> None:
     """Checks what several fields must hold together."""
     rule = f"be at most gate_init_temp, {config.gate_init_temp}"
@@ -139,6 +157,9 @@ def _check_pairs(config: Any) -> None:
     classified = config.task_type == "classification"
     rule = f"be classification where `fusion` is {config.fusion}"
     require(classified or config.fusion not in _OF_CLASSES, "task_type", rule, config.task_type)
+    known = classified or config.entropy_instance == "none"
+    require(known, "entropy_instance", f"be none where `task_type` is {config.task_type}", config.entropy_instance,
+            "It has no probabilities.")  # fmt: skip
     gated = config.mask_gate_input or config.fusion == "gated"
     require(gated, "mask_gate_input", f"be true where `fusion` is {config.fusion}", False, "It has no gate.")
     require(config.multilabel in (None, True, False), "multilabel", "be true, false or none", config.multilabel)

@@ -39,6 +39,15 @@ TORCH_FIELDS: dict[str, Any] = {
 }  # fmt: skip
 """The PyTorch generation's defaults, where a default exists there or a structure is implied by its code."""
 
+PUBLISHED_FIELDS: dict[str, Any] = TORCH_FIELDS | {
+    "batch_size": 32, "mixed_precision": False, "masking_strategy": "random", "masking_prob": 0.4,
+    "masking_ramp": 20 / 30, "masking_rescue": "empty", "mask_gate_input": True, "entropy_warmup_epochs": 3,
+    "entropy_max_coeff": 0.05, "entropy_instance": "predictive", "confidence_coeff": 0.1, "consistency_coeff": 0.0,
+    "consistency_loss_coeff": 0.0, "ece_penalty_coeff": 0.0, "l2_logits_coeff": 0.0, "label_smoothing": 0.0,
+    "focal_alpha": 0.5, "focal_gamma": 0.0,
+}  # fmt: skip
+"""The paper's settings, see `AECFConfig.published`."""
+
 _LEGACY_OUT = (
     "modalities", "feat_dim", "num_classes", "task_type", "gate_hidden_dims", "gate_use_softmax", "gate_learnable_temp",
     "gate_init_temp", "gate_min_temp", "learning_rate", "gate_learning_rate", "weight_decay", "epochs",

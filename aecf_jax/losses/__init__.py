@@ -2,6 +2,7 @@
 
 from aecf_jax.losses._aecf import AECFLoss as AECFLoss
 from aecf_jax.losses._calibration import label_calibration_error as label_calibration_error
+from aecf_jax.losses._calibration import size_calibration_gap as size_calibration_gap
 from aecf_jax.losses._calibration import top_label_calibration_error as top_label_calibration_error
 from aecf_jax.losses._consistency import alone_distance as alone_distance
 from aecf_jax.losses._consistency import class_divergence as class_divergence

@@ -6,13 +6,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import nn
+from jax import lax, nn
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
 from aecf_jax.losses import _calibration, _consistency, _contrastive, _task
-from aecf_jax.ops import confidence, gate_entropy, is_on, linear_ramp, warmup_cosine
+from aecf_jax.ops import (
+    confidence,
+    gate_entropy,
+    is_on,
+    linear_ramp,
+    mutual_information,
+    predictive_entropy,
+    warmup_cosine,
+)
 
 AnyArray = Array | np.ndarray
 Components = dict[str, Float[Array, ""]]
@@ -23,10 +31,10 @@ class AECFLoss:
     """The total loss and its components, each already multiplied by its coefficient, in float32.
 
     Keys, always the same for a configuration: `primary_loss`, `entropy_loss`, `ece_loss`, `l2_loss`, `total_loss`;
-    `consistency_loss`, `confidence_loss` and `unimodal_loss` where a coefficient of theirs is positive. Where the
-    fusion's experts are trained separately, `unimodal_loss` is all that is not 0. One-dimensional integer
-    targets are classes; two-dimensional targets are labels, values or embeddings. Works under `jax.jit`, with the
-    epoch traced.
+    `subset_calibration_loss`, `consistency_loss`, `confidence_loss` and `unimodal_loss` where a coefficient of theirs
+    is positive. Where the fusion's experts are trained separately, `unimodal_loss` is all that is not 0.
+    One-dimensional integer targets are classes; two-dimensional targets are labels, values or embeddings. Works under
+    `jax.jit`, with the epoch traced.
 
     Source: `AECFLoss` of the PyTorch generation. Differs: `entropy_max_coeff` takes effect, the multi-label
     calibration penalty is a calibration error, the consistency terms and the embedding loss are not 0.
@@ -54,6 +62,7 @@ class AECFLoss:
         full_logits: Float[AnyArray, "batch classes"] | None = None,
         alone_logits: Float[AnyArray, "modality batch classes"] | None = None,
         experts: Float[AnyArray, "batch modality classes"] | None = None,
+        draws: Float[AnyArray, "draws batch classes"] | None = None,
     ) -> tuple[Float[Array, ""], Components]:
         """Returns the total loss and its components.
 
@@ -68,6 +77,7 @@ class AECFLoss:
             full_logits: output for the full view, the teacher of `logits`; None: no divergence from it.
             alone_logits: output from each modality alone, in the order of `config.modalities`; None: no distance.
             experts: what each modality's expert predicts; None: `alone_logits` are what every modality predicts.
+            draws: outputs under draws of dropout, for the reward's share of each row; None: the full view's alone.
 
         Raises:
             InputError: if shapes or the type of the targets do not fit the logits and the task.
@@ -79,8 +89,12 @@ class AECFLoss:
         seen = None if present is None else jnp.asarray(present)
         full = logits if full_logits is None else jnp.asarray(full_logits, jnp.float32)
         progress = jnp.asarray(epoch, jnp.float32)
-        components = self._view(kind, logits, targets, weights, seen, progress, max_epochs)
+        share = self._instance(kind, full[None] if draws is None else jnp.asarray(draws, jnp.float32))
+        components = self._view(kind, logits, targets, weights, seen, share, progress, max_epochs)
         ramp = linear_ramp(progress, float(config.consistency_ramp_epochs))
+        if is_on(config.subset_calibration_coeff):
+            gap = _size_gap(kind, logits, targets, seen)
+            components["subset_calibration_loss"] = ramp * config.subset_calibration_coeff * gap
         alone = None if alone_logits is None else jnp.asarray(alone_logits, jnp.float32)
         if is_on(config.consistency_coeff) or is_on(config.consistency_loss_coeff):
             terms = jnp.zeros((), jnp.float32)
@@ -114,17 +128,38 @@ class AECFLoss:
             InputError: if shapes or the type of the targets do not fit the logits and the task.
         """
         kind = _target_kind(self.config, logits, targets)
-        return self._primary(kind, jnp.asarray(logits, jnp.float32), _as_targets(kind, logits, targets))
+        logits = jnp.asarray(logits, jnp.float32)
+        return self._primary(kind, logits, _as_targets(kind, logits, targets))
+
+    def row_losses(
+        self, logits: Float[AnyArray, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
+    ) -> Float[Array, "batch"]:
+        """Returns the task's own loss of every row by itself; contrasts, which need other rows, are 0.
+
+        Args:
+            logits: the model's output.
+            targets: as `__call__` takes them.
+
+        Raises:
+            InputError: if shapes or the type of the targets do not fit the logits and the task.
+        """
+        kind = _target_kind(self.config, logits, targets)
+        logits = jnp.asarray(logits, jnp.float32)
+        return self._rows(kind, logits, _as_targets(kind, logits, targets))
+
+    def _rows(self, kind: str, logits: Array, targets: Array) -> Float[Array, "batch"]:
+        """Returns the task's own loss of every row by itself."""
+        return jax.vmap(lambda one, target: self._primary(kind, one[None], target[None]))(logits, targets)
 
     def _view(
-        self, kind: str, logits: Array, targets: Array, weights: Any, present: Array | None, epoch: Array,
-        max_epochs: float | int | None,
+        self, kind: str, logits: Array, targets: Array, weights: Any, present: Array | None, share: Array | float,
+        epoch: Array, max_epochs: float | int | None,
     ) -> Components:  # fmt: skip
         """Returns what one view costs by itself."""
         return {
             "primary_loss": self._primary(kind, logits, targets),
             "entropy_loss": self._entropy(
-                weights, present, epoch, self.config.epochs if max_epochs is None else max_epochs
+                weights, present, share, epoch, self.config.epochs if max_epochs is None else max_epochs
             ),
             "ece_loss": self._calibration(kind, logits, targets),
             "l2_loss": self.config.l2_logits_coeff * jnp.mean(jnp.square(logits)),
@@ -139,8 +174,8 @@ class AECFLoss:
         if kind in ("pairs", "groups"):
             # Contrasts need the whole batch: where a modality is absent it says 0, as if trained by itself.
             return jnp.sum(jax.vmap(lambda one: self._primary(kind, one, targets))(said))
-        each = jax.vmap(jax.vmap(lambda one, target: self._primary(kind, one[None], target[None])), in_axes=(0, None))
-        costs = jnp.where(rows, each(said, targets), 0.0)
+        each = jax.vmap(lambda one: self._rows(kind, one, targets))
+        costs = jnp.where(rows, each(said), 0.0)
         return jnp.sum(jnp.sum(costs, axis=1) / jnp.maximum(jnp.sum(rows, axis=1), 1))
 
     def _primary(self, kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."]) -> Array:
@@ -165,10 +200,11 @@ class AECFLoss:
         self,
         weights: Float[AnyArray, "batch modality"] | None,
         present: Bool[Array, "batch modality"] | None,
+        share: Float[Array, "batch"] | float,
         epoch: Float[Array, ""],
         max_epochs: float | int,
     ) -> Float[Array, ""]:
-        """Returns -lambda(epoch) times the mean entropy of the gate's weights, in nats."""
+        """Returns -lambda(epoch) times the mean of lambda(x) H, H the entropy of the gate's weights in nats."""
         config = self.config
         if weights is None or not config.entropy_reg:
             return jnp.zeros((), jnp.float32)
@@ -179,7 +215,14 @@ class AECFLoss:
             epoch, free=float(config.entropy_free_epochs), warmup=float(config.entropy_warmup_epochs),
             total=float(max_epochs), peak=config.entropy_max_coeff, cosine=config.entropy_cosine_fraction,
         )  # fmt: skip
-        return -coefficient * jnp.mean(gate_entropy(weights))
+        return -coefficient * jnp.mean(share * gate_entropy(weights))
+
+    def _instance(self, kind: str, draws: Float[Array, "draws batch classes"]) -> Float[Array, "batch"] | float:
+        """Returns lambda(x), each row's share of the entropy reward, without gradient: how unsure its draws are."""
+        if self.config.entropy_instance == "none":
+            return 1.0
+        measure = mutual_information if self.config.entropy_instance == "mutual_information" else predictive_entropy
+        return lax.stop_gradient(measure(draws, labels=kind == "labels"))
 
     def _calibration(
         self, kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."]
@@ -242,6 +285,16 @@ def _confidence_fall(
         return jnp.zeros((), jnp.float32)
     labels = kind == "labels"
     return jnp.mean(nn.relu(confidence(part, labels=labels) - confidence(full, labels=labels)))
+
+
+def _size_gap(
+    kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."], visible: Array | None
+) -> Float[Array, ""]:
+    """Returns the gap of confidence and accuracy by subset size; 0 for tasks without probabilities."""
+    if kind not in ("classes", "labels"):
+        return jnp.zeros((), jnp.float32)
+    seen = jnp.ones((len(logits), 1), bool) if visible is None else visible
+    return _calibration.size_calibration_gap(logits, targets, seen)
 
 
 def _alone(

@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax, nn
 from jaxtyping import Array, Bool, Float, Int
 
+from aecf_jax.ops import confidence
+
 
 def top_label_calibration_error(
     logits: Float[Array, "batch classes"], targets: Int[Array, "batch"], *, bins: int = 15
@@ -52,6 +54,40 @@ def label_calibration_error(
     0.0
     """
     return jnp.mean(_binned_gap(nn.sigmoid(logits.astype(jnp.float32)), targets.astype(jnp.float32), bins))
+
+
+def size_calibration_gap(
+    logits: Float[Array, "batch classes"],
+    targets: Int[Array, "batch"] | Float[Array, "batch classes"],
+    visible: Bool[Array, "batch modality"],
+) -> Float[Array, ""]:
+    """Returns the gap of confidence and accuracy by the number of modalities that are seen, differentiable in logits.
+
+    sum_k (n_k / n) |mean confidence_k - mean accuracy_k| over the numbers k = 1 .. M of visible modalities, n_k rows
+    each: predictions from few modalities may not be surer than they are right, nor those from many less sure.
+    Confidence is the top probability, for labels the mean over labels of max(p, 1 - p). Rows that see nothing do not
+    count.
+
+    Args:
+        logits: of classes or labels.
+        targets: index of the true class, or 1 where the label holds, else 0.
+        visible: True for what the prediction has seen.
+
+    Source: the calibration error of Guo et al. 2017, eq. 3, over subset sizes in place of bins of confidence.
+
+    >>> import jax.numpy as jnp
+    >>> sure, wrong = jnp.array([[9.0, -9.0]]), jnp.array([1])
+    >>> round(float(size_calibration_gap(sure, wrong, jnp.array([[True, False]]))), 3)
+    1.0
+    """
+    labels = targets.ndim == 2
+    logits = logits.astype(jnp.float32)
+    hit = (logits > 0) == (targets > 0.5) if labels else (jnp.argmax(logits, axis=-1) == targets)[:, None]
+    gap = confidence(logits, labels=labels) - jnp.mean(hit, axis=-1)
+    size = jnp.sum(visible, axis=-1)
+    member = size[:, None] == jnp.arange(1, visible.shape[-1] + 1)[None, :]
+    by_size = jnp.sum(jnp.where(member, gap[:, None], 0.0), axis=0)
+    return jnp.sum(jnp.abs(by_size)) / jnp.maximum(jnp.sum(size > 0), 1)
 
 
 def _binned_gap(

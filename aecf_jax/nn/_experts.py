@@ -79,19 +79,20 @@ class ExpertFusion(nn.Module):
     ) -> FusionOutput:
         """Returns the prediction, with the share of the evidence that each modality has as its weight.
 
-        The weights only describe: no loss trains them.
+        The weights describe: what is predicted does not read them. They have their gradient, for the reward of their
+        entropy, where it is switched on.
 
         Args:
             shared: what `shared` returned.
             present: True for the modalities to use.
             train: whether dropout acts; that of the experts has acted.
         """
-        weights = lax.stop_gradient(evidence_weights(shared.evidence, present))
+        weights = evidence_weights(shared.evidence, present)
         return FusionOutput(
             output=shared.prior[None] + self._joined(shared, present, train=train),
             weights=weights,
             entropy=gate_entropy(weights),
-            fused=jnp.einsum("bm,bme->be", weights, shared.encoded),
+            fused=jnp.einsum("bm,bme->be", lax.stop_gradient(weights), shared.encoded),
             experts=shared.prior[None, None] + shared.evidence,
         )
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from aecf_jax.ops._weights import masked_softmax, renormalized
 
 _TINY = 1e-12
+_FAINT = 1e-6  # Squared nats, below which evidence is none: a share of next to nothing has no steep gradient.
 
 Evidence = Float[Array, "batch modality classes"]
 Present = Bool[Array, "batch modality"]
@@ -177,7 +178,7 @@ def evidence_weights(evidence: Evidence, present: Present) -> Float[Array, "batc
     """
     square = jnp.mean(jnp.square(jnp.where(present[..., None], evidence, 0.0)), axis=-1)
     # The log of the root is half the log: no square root, whose slope at 0 is infinite.
-    return masked_softmax(0.5 * jnp.log(square + _TINY), present)
+    return masked_softmax(0.5 * jnp.log(square + _FAINT), present)
 
 
 def _shares(present: Present) -> Float[Array, "batch modality"]:

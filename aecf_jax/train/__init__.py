@@ -21,4 +21,5 @@ from aecf_jax.train._validation import validation_info as validation_info
 from aecf_jax.train._validation import validation_step as validation_step
 from aecf_jax.train._views import Views as Views
 from aecf_jax.train._views import alone_logits as alone_logits
+from aecf_jax.train._views import dropout_draws as dropout_draws
 from aecf_jax.train._views import training_views as training_views

@@ -13,9 +13,9 @@ Numbers = Mapping[str, Scalar]
 _NUMBERS = (
     "learning_rate", "gate_learning_rate", "weight_decay", "gradient_clip_val",
     "encoder_dropout", "head_dropout", "gate_dropout",
-    "masking_prob", "masking_tau", "masking_ramp",
+    "masking_prob", "masking_tau", "masking_ramp", "masking_step",
     "entropy_max_coeff", "ece_penalty_coeff", "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff",
-    "unimodal_coeff", "confidence_coeff",
+    "unimodal_coeff", "confidence_coeff", "subset_calibration_coeff",
     "focal_alpha", "focal_gamma", "label_smoothing", "contrastive_temp",
 )  # fmt: skip
 _OF_THE_LOOP = (

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 from aecf_jax.config import AECFConfig
 from aecf_jax.losses import AECFLoss
 from aecf_jax.ops import is_on
+from aecf_jax.train._masks import hardship, odds_after
 from aecf_jax.train._optimizer import make_optimizer
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.train._state import StepInfo, TrainState
@@ -25,7 +26,7 @@ _PROGRAMS_KEPT = 16
 
 def loss_and_components(
     params: Any, constants: Any, batch: Batch, *, config: AECFConfig, steps_per_epoch: int,
-    step: Int[Array, ""], root: Key[Array, ""],
+    step: Int[Array, ""], root: Key[Array, ""], odds: Float[Array, "modality"] | None = None,
 ) -> tuple[Float[Array, ""], StepInfo]:  # fmt: skip
     """Returns the loss of a step and what is to be said of it (the gradient's norm still 0).
 
@@ -40,19 +41,27 @@ def loss_and_components(
         steps_per_epoch: what turns steps into epochs, for every schedule.
         step: steps done.
         root: the run's key.
+        odds: the state's, where the curriculum learns.
     """
     variables = {"params": params, "constants": constants}
     epoch = step.astype(jnp.float32) / steps_per_epoch
-    views = training_views(variables, batch, config=config, progress=epoch / config.epochs, step=step, root=root)
+    views = training_views(
+        variables, batch, config=config, progress=epoch / config.epochs, step=step, root=root, odds=odds
+    )
     alone, alone_read = None, is_on(config.unimodal_coeff) and views.trained.experts is None
     if is_on(config.consistency_loss_coeff) or alone_read:
         alone = alone_logits(variables, views.shared, batch.present, config=config, step=step, root=root)
     components = _components(views, alone, batch, AECFLoss(config), epoch)
+    costs = None
+    if odds is not None:
+        losses = lax.stop_gradient(AECFLoss(config).row_losses(views.trained.output, batch.label))
+        costs = hardship(losses, batch.present, views.visible)
     info = StepInfo(
         components=components,
         gradient_norm=jnp.zeros((), jnp.float32),
         entropy=jnp.mean(views.trained.entropy),
         visible=jnp.sum(views.visible) / jnp.maximum(jnp.sum(batch.present), 1),
+        hardship=costs,
     )
     return components[_TOTAL], info
 
@@ -62,14 +71,14 @@ def _components(
 ) -> dict[str, Float[Array, ""]]:
     """Returns the loss of a batch by component, over the views that are trained."""
     output, full, pair = views.trained, views.full, loss_fn.config.pair_training
-    alone = {"alone_logits": alone, "experts": output.experts}
+    alone, draws = {"alone_logits": alone, "experts": output.experts}, views.draws
     _, trained = loss_fn(
-        output.output, batch.label, output.weights, epoch, present=views.visible,
+        output.output, batch.label, output.weights, epoch, present=views.visible, draws=draws,
         full_logits=None if full is None else full.output, **(alone if full is None else {}),
     )  # fmt: skip
     if full is None:
         return trained
-    _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, **alone)
+    _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, draws=draws, **alone)
     # What compares predictions stands in one of the two, and counts once; the rest is of both views or of the trained.
     joined = {name: 0.5 * (whole[name] + trained[name]) if pair else trained[name] for name in trained}
     joined |= {name: whole[name] + trained[name] for name in _ONCE if name in trained}
@@ -96,13 +105,16 @@ def train_step(
         root: the run's key.
     """
     objective = functools.partial(
-        loss_and_components, config=config, steps_per_epoch=steps_per_epoch, step=state.step, root=root
+        loss_and_components, config=config, steps_per_epoch=steps_per_epoch, step=state.step, root=root, odds=state.odds
     )
     gradients, info = jax.grad(objective, has_aux=True)(state.params, constants, batch)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     info = info.replace(gradient_norm=optax.tree.norm(gradients))
-    return TrainState(step=state.step + 1, params=params, opt_state=opt_state), info
+    odds = state.odds
+    if odds is not None and info.hardship is not None:
+        odds = odds_after(odds, info.hardship, step=config.masking_step)
+    return TrainState(step=state.step + 1, params=params, opt_state=opt_state, odds=odds), info
 
 
 class TrainChunk:

@@ -13,6 +13,7 @@ from aecf_jax.losses import AECFLoss
 from aecf_jax.nn import AECF
 from aecf_jax.ops import renormalized, sample_visible
 from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train._masks import final_rate
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.types import Batch, FusionOutput
 
@@ -37,7 +38,7 @@ class ValidationInfo:
 def hidden_pattern(
     present: Bool[Array, "rows modality"], *, config: AECFConfig, root: Key[Array, ""]
 ) -> Bool[Array, "rows modality"]:
-    """Returns what validation leaves visible, drawn once for a run: each modality hidden with `masking_prob`.
+    """Returns what validation leaves visible, drawn once for a run: each modality hidden by chance, as in training.
 
     The same at every validation, so that losses can be compared; everything, where the curriculum hides nothing.
 
@@ -46,12 +47,12 @@ def hidden_pattern(
         config: the curriculum's probability.
         root: the run's key.
     """
-    hides = config.curriculum_mask and config.masking_strategy != "none"
+    acts = config.curriculum_mask and config.masking_strategy != "none"
     weights = renormalized(present.astype(jnp.float32))
     key = stream_key(root, Stream.VALIDATION)
     return sample_visible(
-        weights, present, key=key, strategy="random" if hides else "none", prob=config.masking_prob,
-        tau=config.masking_tau,
+        weights, present, key=key, strategy="random" if acts else "none", prob=final_rate(config),
+        tau=config.masking_tau, min_active=config.masking_min_active,
     )  # fmt: skip
 
 

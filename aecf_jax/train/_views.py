@@ -8,10 +8,15 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.losses import AECFLoss
 from aecf_jax.nn import AECF
-from aecf_jax.ops import is_on, linear_ramp, renormalized, sample_visible
+from aecf_jax.ops import is_on, renormalized
 from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train._masks import hides, visible_to_training
 from aecf_jax.types import Batch, FusionOutput
+
+_OWN_CHOICE = ("random", "uniform_size", "hardest", "exponentiated_gradient")
+"""Strategies that do not read the gate's weights."""
 
 
 class Views(NamedTuple):
@@ -22,17 +27,19 @@ class Views(NamedTuple):
         visible: what the curriculum leaves visible; everything present, where it hides nothing.
         trained: the view of what is visible.
         full: the view of everything present, where that is another one and something reads it.
+        draws: outputs of everything present under draws of dropout, where the entropy reward asks for them.
     """
 
     shared: Any
     visible: Bool[Array, "batch modality"]
     trained: FusionOutput
     full: FusionOutput | None
+    draws: Float[Array, "draws batch classes"] | None = None
 
 
 def training_views(
     variables: Any, batch: Batch, *, config: AECFConfig, progress: Float[Array, ""], step: Int[Array, ""],
-    root: Key[Array, ""],
+    root: Key[Array, ""], odds: Float[Array, "modality"] | None = None,
 ) -> Views:  # fmt: skip
     """Returns the views of a batch that the configuration asks for, encoded once.
 
@@ -46,30 +53,34 @@ def training_views(
         progress: how much of the training is done, in [0, 1].
         step: steps done, which the randomness depends on.
         root: the run's key.
+        odds: the state's, where the curriculum learns.
     """
     model, keys = AECF(config), _dropout_keys(root, step)
     # A stream of its own, that what was drawn before there were experts stays the same.
     experts = stream_key(root, Stream.EXPERTS, step)
     encoded = _apply(model, variables, batch.features, batch.present, method="encode", key=keys.encode)
     shared = _apply(model, variables, encoded, method="share", key=experts)
-    if not _hides(config):
+    draws = dropout_draws(variables, batch, config=config, step=step, root=root) if _reads_draws(config) else None
+    if not hides(config):
         trained = _apply(model, variables, shared, batch.present, method="fuse_shared", key=keys.full)
-        return Views(shared, batch.present, trained, None)
+        return Views(shared, batch.present, trained, None, draws)
     full = None
     if _reads_full_view(config):
         full = _apply(model, variables, shared, batch.present, method="fuse_shared", key=keys.full)
     weights = renormalized(batch.present.astype(jnp.float32)) if full is None else full.weights
-    visible = sample_visible(
-        lax.stop_gradient(weights), batch.present, key=stream_key(root, Stream.CURRICULUM, step),
-        strategy=config.masking_strategy, prob=config.masking_prob * linear_ramp(progress, config.masking_ramp),
-        tau=config.masking_tau, rescue=config.masking_rescue,
-    )  # fmt: skip
-    if config.mask_gate_input:
-        trained = _apply(model, variables, shared, visible, method="fuse_shared", key=keys.hidden)
-    else:
+
+    def seen(visible: Bool[Array, "batch modality"]) -> FusionOutput:
+        if config.mask_gate_input:
+            return _apply(model, variables, shared, visible, method="fuse_shared", key=keys.hidden)
         left = renormalized(jnp.where(visible, weights, jnp.zeros_like(weights)))
-        trained = _apply(model, variables, encoded, left, method="mix", key=keys.hidden)
-    return Views(shared, visible, trained, full)
+        return _apply(model, variables, encoded, left, method="mix", key=keys.hidden)
+
+    visible = visible_to_training(
+        weights, batch.present, config=config, progress=progress, key=stream_key(root, Stream.CURRICULUM, step),
+        losses=lambda visible: lax.stop_gradient(AECFLoss(config).row_losses(seen(visible).output, batch.label)),
+        odds=odds,
+    )  # fmt: skip
+    return Views(shared, visible, seen(visible), full, draws)
 
 
 def alone_logits(
@@ -94,6 +105,29 @@ def alone_logits(
     return jax.vmap(output)(jnp.eye(present.shape[-1], dtype=bool))
 
 
+def dropout_draws(
+    variables: Any, batch: Batch, *, config: AECFConfig, step: Int[Array, ""], root: Key[Array, ""]
+) -> Float[Array, "draws batch classes"]:
+    """Returns outputs of everything present under draws of dropout, each its own, without gradient.
+
+    Args:
+        variables: the model's parameters and constants.
+        batch: rows.
+        config: how many draws, and the model's settings.
+        step: steps done, which the randomness depends on.
+        root: the run's key.
+
+    Source: Gal and Ghahramani 2016, Monte-Carlo dropout.
+    """
+    model, variables = AECF(config), lax.stop_gradient(variables)
+    keys = jax.random.split(stream_key(root, Stream.UNCERTAINTY, step), config.entropy_instance_passes)
+
+    def output(key: Key[Array, ""]) -> Array:
+        return _apply(model, variables, batch.features, batch.present, method="__call__", key=key).output
+
+    return jax.vmap(output)(keys)
+
+
 class _DropoutKeys(NamedTuple):
     """The keys of one step's dropout, by what they are for."""
 
@@ -108,18 +142,18 @@ def _dropout_keys(root: Key[Array, ""], step: Int[Array, ""]) -> _DropoutKeys:
     return _DropoutKeys(*jax.random.split(stream_key(root, Stream.DROPOUT, step), len(_DropoutKeys._fields)))
 
 
-def _hides(config: AECFConfig) -> bool:
-    """Returns whether the curriculum can hide anything; experts that are trained separately see one modality each."""
-    if config.separate_experts:
-        return False
-    return config.curriculum_mask and config.masking_strategy != "none" and is_on(config.masking_prob)
+def _reads_draws(config: AECFConfig) -> bool:
+    """Returns whether the entropy reward asks for draws of dropout."""
+    rewards = config.entropy_reg and is_on(config.entropy_max_coeff) and not config.separate_experts
+    return rewards and config.entropy_instance in ("predictive", "mutual_information")
 
 
 def _reads_full_view(config: AECFConfig) -> bool:
     """Returns whether anything reads the full view: an objective, or the choice or the use of what is hidden."""
-    weights_read = config.masking_strategy != "random" or not config.mask_gate_input
+    weights_read = config.masking_strategy not in _OWN_CHOICE or not config.mask_gate_input
     terms = (config.consistency_coeff, config.consistency_loss_coeff, config.confidence_coeff, config.unimodal_coeff)
-    return config.pair_training or any(is_on(term) for term in terms) or weights_read
+    read = any(is_on(term) for term in terms) or config.entropy_instance == "output"
+    return config.pair_training or read or weights_read
 
 
 def _apply(model: AECF, variables: Any, *inputs: Any, method: str, key: Key[Array, ""]) -> Any:

@@ -74,7 +74,7 @@ def _tree_program(config: AECFConfig) -> Callable[[Key[Array, ""]], dict[str, An
 
     def tree(key: Key[Array, ""]) -> dict[str, Any]:
         variables = init_variables(config, key=key)
-        return {"state": init_state(variables["params"], optimizer), "constants": variables["constants"]}
+        return {"state": init_state(variables["params"], optimizer, config), "constants": variables["constants"]}
 
     return jax.jit(tree)
 

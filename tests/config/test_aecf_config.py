@@ -37,6 +37,11 @@ REFUSED = [
     ({"modalities": ("a/b",)}, "`modalities` must be names without a slash; got a/b."),
     ({"input_dims": (3,)}, "`input_dims` must hold one width for each of the 2 modalities, or none; got [3]."),
     ({"masking_strategy": "entropy_mim"}, "Did you mean `entropy_min`?"),
+    ({"masking_rates": (0.5,)}, "`masking_rates` must hold one probability for each of the 2 modalities, or none;"),
+    ({"masking_rates": (0.5, 1.5)}, "`masking_rates` must hold numbers in [0, 1]; got 1.5."),
+    ({"masking_min_active": 3}, "`masking_min_active` must be at most 2, the number of modalities; got 3."),
+    ({"masking_strategy": "hardest", "task_type": "embedding"}, "Contrasts have no loss of single rows."),
+    ({"entropy_instance": "output", "task_type": "regression"}, "`entropy_instance` must be none where `task_type` is"),
     ({"task_type": "ranking"}, "`task_type` must be one of classification, regression, embedding; got ranking."),
     ({"label_frequencies": (0.5,)}, "`label_frequencies` must hold one number for each of the 80 labels"),
     ({"trainer_kwargs": {"acceletator": 1}}, "`trainer_kwargs` must hold known names; got acceletator."),
@@ -111,6 +116,13 @@ def test_second_names_of_pytorch_follow_the_first():
 def test_fault_gate_hidden_dims_is_no_longer_ignored_next_to_pytorchs_default_of_the_second_name():
     config = AECFConfig.from_dict({"gate_hidden_dims": [1024, 512], "gate_hidden_dim": 2048})
     assert config.gate_hidden_dims == (1024, 512)
+
+
+def test_published_is_a_gated_mixture_with_all_three_parts():
+    config = AECFConfig.published(epochs=3, entropy_max_lambda=0.2)
+    assert (config.fusion, config.masking_strategy, config.entropy_instance) == ("gated", "random", "predictive")
+    assert config.confidence_coeff > 0
+    assert (config.epochs, config.entropy_max_coeff) == (3, 0.2)
 
 
 def test_update_changes_one_field_and_nothing_else():

@@ -14,9 +14,11 @@ from aecf_jax.losses import (
     class_divergence,
     info_nce,
     label_divergence,
+    size_calibration_gap,
     squared_distance,
     supervised_contrastive,
 )
+from aecf_jax.ops import gate_entropy, mutual_information, predictive_entropy
 
 BATCH, CLASSES, MODALITIES = 8, 5, 2
 KEYS = {"primary_loss", "entropy_loss", "ece_loss", "l2_loss", "total_loss"}
@@ -75,7 +77,8 @@ def test_jit_with_a_traced_epoch_equals_eager_and_compiles_once(task, targets):
 def test_total_has_finite_gradients_at_saturated_logits(task, targets, scale):
     loss_fn = make_loss(
         task, consistency_coeff=0.3, consistency_loss_coeff=0.2, label_smoothing=0.05, focal_gamma=0.5,
-        l2_logits_coeff=1e-4,
+        l2_logits_coeff=1e-4, confidence_coeff=0.5, unimodal_coeff=0.5, subset_calibration_coeff=0.5,
+        entropy_instance="predictive" if task == "classification" else "none",
     )  # fmt: skip
 
     def total(logits, weights, alone):
@@ -91,18 +94,22 @@ def test_every_coefficient_acts():
     # A training run's components at epoch 3 of 30; each change must move its own component and no other.
     base = {"entropy_max_coeff": 0.1, "ece_penalty_coeff": 0.5, "l2_logits_coeff": 1e-4, "focal_alpha": 0.25,
             "consistency_coeff": 0.3, "consistency_loss_coeff": 0.2, "focal_gamma": 2.0, "label_smoothing": 0.05,
-            "label_frequencies": (0.1, 0.2, 0.3, 0.4, 0.5), "consistency_ramp_epochs": 5}  # fmt: skip
+            "label_frequencies": (0.1, 0.2, 0.3, 0.4, 0.5), "consistency_ramp_epochs": 5,
+            "subset_calibration_coeff": 0.1}  # fmt: skip
     changes = {
-        "entropy_loss": [{"entropy_max_coeff": 0.2}, {"entropy_free_epochs": 1}, {"entropy_warmup_epochs": 9}],
+        "entropy_loss": [{"entropy_max_coeff": 0.2}, {"entropy_free_epochs": 1}, {"entropy_warmup_epochs": 9},
+                         {"entropy_instance": "output"}, {"entropy_instance": "predictive"},
+                         {"entropy_instance": "mutual_information"}],
+        "subset_calibration_loss": [{"subset_calibration_coeff": 0.2}],
         "ece_loss": [{"ece_penalty_coeff": 0.7}], "l2_loss": [{"l2_logits_coeff": 1e-3}],
         "consistency_loss": [
-            {"consistency_coeff": 0.6}, {"consistency_loss_coeff": 0.4}, {"consistency_ramp_epochs": 4}],
+            {"consistency_coeff": 0.6}, {"consistency_loss_coeff": 0.4}],
         "primary_loss": [{"focal_alpha": 0.5}, {"focal_gamma": 1.0}, {"label_smoothing": 0.1},
                          {"label_frequencies": (0.5, 0.4, 0.3, 0.2, 0.1)}],
     }  # fmt: skip
 
     def components(**settings):
-        views = {"full_logits": OTHER, "alone_logits": ALONE}
+        views = {"full_logits": OTHER, "alone_logits": ALONE, "draws": jnp.stack([LOGITS, OTHER])}
         return make_loss(**settings)(LOGITS, LABEL, WEIGHTS, 3.0, 30, **views)[1]
 
     before = components(**base)
@@ -110,6 +117,42 @@ def test_every_coefficient_acts():
         after = components(**base | settings)
         moved = {key for key in before if float(before[key]) != float(after[key])}
         assert moved == {name, "total_loss"}, settings
+    after = components(**base | {"consistency_ramp_epochs": 4})
+    moved = {key for key in before if float(before[key]) != float(after[key])}
+    assert moved == {"consistency_loss", "subset_calibration_loss", "total_loss"}
+
+
+@pytest.mark.parametrize("instance", ["output", "predictive", "mutual_information"])
+def test_reward_of_each_row_is_multiplied_by_its_uncertainty(instance):
+    """lambda(x) is of the full view's own output, or of the draws; it has no gradient."""
+    loss_fn, draws = make_loss(entropy_instance=instance), jnp.stack([LOGITS, OTHER])
+    given = None if instance == "output" else draws
+    share = {"output": predictive_entropy(OTHER[None], labels=False),
+             "predictive": predictive_entropy(draws, labels=False),
+             "mutual_information": mutual_information(draws, labels=False)}[instance]  # fmt: skip
+
+    def reward(full, draws):
+        return loss_fn(LOGITS, CLASS, WEIGHTS, 3.0, 30, full_logits=full, draws=draws)[1]["entropy_loss"]
+
+    coefficient = 0.1 * 3 / 5
+    # Float32 sums of eight numbers.
+    want = -coefficient * float(jnp.mean(share * gate_entropy(WEIGHTS)))
+    assert float(reward(OTHER, given)) == pytest.approx(want, rel=1e-5)
+    assert not np.any(jax.grad(reward, argnums=0)(OTHER, given))
+
+
+def test_gap_of_confidence_and_accuracy_is_taken_by_subset_size():
+    visible = jnp.asarray([[True, True], [True, False], [False, True], [False, False]] * 2)
+    odds = np.exp(np.asarray(LOGITS, np.float64))
+    hit = np.argmax(np.asarray(LOGITS), -1) == np.asarray(CLASS)
+    gap = (odds / odds.sum(-1, keepdims=True)).max(-1) - hit
+    size = np.asarray(visible).sum(-1)
+    want = float(sum(abs(gap[size == k].sum()) for k in (1, 2)) / (size > 0).sum())
+    # Float32 sums of six probabilities.
+    assert float(size_calibration_gap(LOGITS, CLASS, visible)) == pytest.approx(want, rel=1e-5)
+    sure = jnp.where(LABEL > 0.5, 50.0, -50.0)
+    assert float(size_calibration_gap(sure, LABEL, visible)) == 0
+    assert float(size_calibration_gap(-sure, LABEL, visible)) == 1
 
 
 def test_fault_entropy_max_coeff_takes_effect():

@@ -35,7 +35,7 @@ def gap_by_hand(probs, truth):
 @given(LOGITS, TARGETS)
 def test_top_label_error_equals_a_loop_over_bins(logits, targets):
     probs = np.asarray(jax.jit(jax.nn.softmax)(logits))
-    want = gap_by_hand(probs.max(axis=1), probs.argmax(axis=1) == targets)
+    want = gap_by_hand(probs.max(axis=1), logits.argmax(axis=1) == targets)
     got = float(jit_top(jnp.asarray(logits), jnp.asarray(targets)))
     # Sums of eight float32 probabilities.
     assert got == pytest.approx(want, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Every fusion: nothing absent is seen, extremes keep gradients finite, hiding acts, one program does for all."""
+"""Every fusion: nothing absent is seen, hiding acts, every loss keeps gradients finite at extremes, one program."""
 
 import functools
 import itertools
@@ -11,6 +11,7 @@ import pytest
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import InputError
+from aecf_jax.losses import AECFLoss
 from aecf_jax.nn import AECF, FUSIONS, init_variables, with_temperature
 
 CONFIG = AECFConfig(
@@ -20,6 +21,13 @@ CONFIG = AECFConfig(
 PATTERNS = jnp.array(list(itertools.product((True, False), repeat=3)))
 EVERYTHING = jnp.ones((8, 3), bool)
 TASKS = {"classes": {}, "labels": {"multilabel": True}, "values": {"task_type": "regression"}}
+TERMS = {
+    task: {"ece_penalty_coeff": 1.0, "consistency_coeff": 1.0, "consistency_loss_coeff": 1.0, "unimodal_coeff": 1.0,
+           "confidence_coeff": 1.0, "subset_calibration_coeff": 1.0,
+           "entropy_instance": "none" if task == "values" else "output"}
+    for task in TASKS
+}  # fmt: skip
+LABELS = {"classes": jnp.arange(8) % 4, "labels": jnp.arange(32.0).reshape(8, 4) % 2, "values": jnp.ones((8, 4))}
 SIBLINGS = (
     "gated",
     "concat_zeros",
@@ -35,7 +43,7 @@ class Fused:
     """One fusion's program: (parameters, features, present) -> ((loss, output), gradients by the first two)."""
 
     def __init__(self, fusion, task):
-        self.config = CONFIG.update(fusion=fusion, **TASKS[task])
+        self.task, self.config = task, CONFIG.update(fusion=fusion, **TASKS[task])
         rng = np.random.default_rng(0)
         # Shapes alone: a program that makes parameters takes as long to compile as the one that is tested.
         made = jax.eval_shape(lambda: init_variables(self.config, key=KEY))
@@ -55,7 +63,11 @@ class Fused:
             {"params": params, "constants": constants}, features, present, train=True, rngs={"dropout": KEY}
         )
         experts = 0.0 if result.experts is None else jnp.where(present[..., None], result.experts, 0.0)
-        return jnp.sum(result.output) + jnp.sum(result.fused) + jnp.sum(experts), result
+        trained = AECFLoss(self.config.update(**TERMS[self.task]))(
+            result.output, LABELS[self.task], result.weights, 3.0, present=present, experts=result.experts,
+            full_logits=jnp.roll(result.output, 1, axis=0), alone_logits=jnp.stack([result.output] * 3),
+        )  # fmt: skip
+        return jnp.sum(result.output) + jnp.sum(result.fused) + jnp.sum(experts) + trained[0], result
 
     def __call__(self, features=None, present=PATTERNS, scale=1.0):
         params = jax.tree.map(lambda leaf: scale * leaf, self.params)

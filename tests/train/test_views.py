@@ -1,5 +1,7 @@
 """The views of a batch: what is hidden, from whom, and how often."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,25 @@ def test_what_is_hidden_is_hidden_from_the_gate():
     np.testing.assert_allclose(views.trained.weights, missing.weights, atol=1e-6)
     np.testing.assert_allclose(views.trained.output, missing.output, atol=1e-5)
     assert not bool(jnp.any(jnp.where(views.visible, 0.0, views.trained.weights)))
+
+
+@pytest.mark.parametrize("fusion", ["gated", "aecf", "attention"])
+def test_what_is_hidden_changes_no_bit_of_the_hidden_view(fusion):
+    config = small_config(fusion=fusion, multilabel=False, masking_strategy="uniform_size")
+    program = jax.jit(
+        functools.partial(
+            training_views, small_variables(config), config=config, progress=jnp.asarray(1.0), step=STEP, root=ROOT
+        ),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
+    batch = small_batch()
+    before = program(batch)
+    moved = {name: jnp.where(before.visible[:, i, None], array, array + 3.0)
+             for i, (name, array) in enumerate(batch.features.items())}  # fmt: skip
+    after = program(batch.replace(features=moved))
+    one, other = (views.trained.replace(experts=None) for views in (before, after))
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+    assert bool(jnp.any(before.full.output != after.full.output))
 
 
 def test_pytorch_way_multiplies_the_weights_of_the_full_view():

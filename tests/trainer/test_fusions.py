@@ -24,6 +24,8 @@ from tests.train.small import small_arrays, small_config
 from tests.trainer.job import fit, signal_at
 
 EVERYTHING = {"fusion": "aecf", "multilabel": False, "unimodal_coeff": 1.0, "confidence_coeff": 3.0,
+              "masking_strategy": "exponentiated_gradient", "masking_step": 1.0, "subset_calibration_coeff": 0.5,
+              "entropy_instance": "mutual_information", "masking_rates": (0.4, 0.5, 0.6),
               "fit_temperature": True, "epochs": 2}  # fmt: skip
 
 

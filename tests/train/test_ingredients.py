@@ -1,0 +1,112 @@
+"""Each part of the method acts: turned up in a small run, it moves what it is meant to move.
+
+All parts have a coefficient above 0 in all runs, all but one of them next to nothing, so that one program serves all.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aecf_jax.losses import class_divergence, size_calibration_gap
+from aecf_jax.nn import AECF
+from aecf_jax.ops import confidence, gate_entropy
+from aecf_jax.train import epoch_order, init_state, make_train_chunk
+from tests.train.small import BATCH, ROOT, ROWS, STEPS, small_batch, small_config, small_variables
+
+PARTS = ("entropy_max_coeff", "consistency_coeff", "confidence_coeff", "unimodal_coeff", "subset_calibration_coeff")
+QUIET = 1e-9
+ALONE = jnp.eye(3, dtype=bool)
+
+
+def config_of(fusion="gated", **changes):
+    quiet = dict.fromkeys((*PARTS, "masking_step"), QUIET)
+    quiet |= {"masking_strategy": "exponentiated_gradient", "entropy_instance": "predictive"}
+    return small_config(
+        **{"fusion": fusion, "consistency_ramp_epochs": 0, "entropy_warmup_epochs": 0, "multilabel": False,
+           "masking_ramp": 0.0, **quiet, **changes}
+    )  # fmt: skip
+
+
+@functools.cache
+def trained(**changes):
+    """A model after three epochs of six steps, and what its last state was."""
+    config = config_of(**changes)
+    chunk, variables = make_train_chunk(config, STEPS), small_variables(config)
+    state = init_state(variables["params"], chunk.optimizer, config)
+    for epoch in range(3):
+        order = epoch_order(ROOT, epoch, rows=ROWS, steps=STEPS, batch_size=BATCH)
+        state, info = chunk(state, variables["constants"], small_batch(), order, 0, ROOT, length=STEPS)
+    return config, {**variables, "params": state.params}, state, info
+
+
+@functools.partial(jax.jit, static_argnames="fusion")
+def _predicted(variables, fusion):
+    """What a model says of everything present, and of each modality alone."""
+    batch, model = small_batch(), AECF(config_of(fusion))
+    patterns = jnp.concatenate([batch.present[None], batch.present[None] & ALONE[:, None, :]])
+    return jax.vmap(lambda seen: model.apply(variables, batch.features, seen))(patterns)
+
+
+def measured(fusion="gated", **changes):
+    """What the parts are about, of a trained model on its training rows."""
+    _, variables, _, _ = trained(fusion=fusion, **changes)
+    output, batch = _predicted(variables, fusion), small_batch()
+    full, alone = output.output[0], output.output[1:]
+    seen = batch.present.T
+    sure = confidence(output.output, labels=False)
+    cost = -jnp.take_along_axis(jax.nn.log_softmax(alone), batch.label[None, :, None], axis=-1)[..., 0]
+    return {
+        "entropy": float(jnp.mean(gate_entropy(output.weights[0]))),
+        "divergence": float(np.mean([class_divergence(full[seen[m]], alone[m][seen[m]]) for m in range(3)])),
+        "fall": float(jnp.mean(jnp.where(seen, jax.nn.relu(sure[1:] - sure[:1]), 0.0))),
+        "alone": float(jnp.sum(jnp.where(seen, cost, 0.0)) / jnp.sum(seen)),
+        "gap": float(size_calibration_gap(alone.reshape(-1, 4), jnp.tile(batch.label, 3),
+                                          (seen[..., None] & ALONE[:, None]).reshape(-1, 3))),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "figure", "rises", "beside"),
+    [
+        ({"entropy_max_coeff": 3.0}, "entropy", True, {}),
+        ({"consistency_coeff": 3.0}, "divergence", False, {}),
+        ({"confidence_coeff": 5.0}, "fall", False, {}),
+        ({"unimodal_coeff": 3.0}, "alone", False, {}),
+        # Beside the hinge, which makes single modalities less sure than they are right.
+        ({"subset_calibration_coeff": 3.0}, "gap", False, {"confidence_coeff": 5.0}),
+    ],
+)
+def test_a_part_moves_what_it_is_about(part, figure, rises, beside):
+    without, having = measured(**beside)[figure], measured(**beside, **part)[figure]
+    # By a tenth at least: rounding cannot do that.
+    assert having > 1.1 * without if rises else having < 0.9 * without
+
+
+def test_entropy_reward_acts_on_fusions_of_experts():
+    """Their weights are shares of the evidence, which predictions do not read."""
+    without, having = (measured(fusion="aecf", entropy_max_coeff=c)["entropy"] for c in (QUIET, 3.0))
+    assert having > 1.02 * without
+
+
+def test_hiding_lowers_what_single_modalities_cost():
+    assert measured(masking_prob=0.9)["alone"] < measured(masking_prob=QUIET)["alone"]
+
+
+def test_hardest_draws_cost_more_than_one_draw():
+    hardest = trained(masking_strategy="hardest", masking_draws=4)[3].components["primary_loss"]
+    assert float(jnp.mean(hardest)) > 1.1 * float(jnp.mean(trained()[3].components["primary_loss"]))
+
+
+def test_exponentiated_gradient_hides_most_what_is_missed_most():
+    config, _, state, info = trained(masking_step=1.0)
+    assert info.hardship.shape == (STEPS, 3)
+    # Centred, in float32, after each of eighteen steps.
+    assert abs(float(jnp.sum(state.odds))) < 1e-5
+    assert np.abs(np.asarray(state.odds)).max() > 0.05
+    still = trained()[2].odds
+    assert np.abs(np.asarray(still)).max() < 1e-6
+    plain = config.update(masking_strategy="random")
+    assert init_state({}, make_train_chunk(config, STEPS).optimizer, plain).odds is None
