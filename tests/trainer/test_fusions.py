@@ -58,9 +58,11 @@ def test_temperature_of_every_checkpoint_is_fitted_on_validation_rows_alone(run)
 
 
 def test_resumed_run_has_the_same_bits_and_temperature(run, tmp_path):
-    with signal_at(9, signal.SIGTERM):
+    # At the end of the chunk that begins here, which is not the run's last.
+    with signal_at(6, signal.SIGTERM):
         _, stopped = fit(tmp_path, **EVERYTHING)
     assert stopped["stopped"] == "signal"
+    assert load_model(tmp_path / "checkpoints", which="last").step == 9 < load_model(run[0] / "checkpoints", which="last").step
     fit(tmp_path, resume=True, **EVERYTHING)
     for which in ("best", "last"):
         one, other = (load_model(folder / "checkpoints", which=which) for folder in (run[0], tmp_path))
