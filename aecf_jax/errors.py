@@ -21,6 +21,10 @@ class MissingExtraError(ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
 
+class LostProcessError(RuntimeError):
+    """Another process of the run, or the device, failed; the message says how to go on."""
+
+
 class NonFiniteLossError(RuntimeError):
     """The training loss became NaN or infinite; the message names the step and the last good checkpoint."""
 

@@ -3,7 +3,6 @@
 import functools
 import json
 import math
-import shutil
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping
@@ -152,7 +151,7 @@ class Checkpoints:
             deleted = "It was deleted, and the" if delete_damaged else "The"
             _report(self.path(step), reason, f"{deleted} one before it was restored.")
             if delete_damaged:
-                shutil.rmtree(self.path(step))
+                _orbax.delete(self.path(step))
         return restored
 
     def restore_best(self, template: Any) -> Restored | None:
@@ -217,7 +216,7 @@ class Checkpoints:
             content = self._tried_content(step)
             if isinstance(content, _orbax.Damaged):
                 _report(self.path(step), content.reason, "It was deleted.")
-                shutil.rmtree(self.path(step))
+                _orbax.delete(self.path(step))
 
     def _drop_writer(self) -> None:
         """Ends the background threads; after a failure Orbax's list of checkpoints is not that of the disk."""

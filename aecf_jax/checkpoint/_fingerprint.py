@@ -1,5 +1,6 @@
 """One number per array that changes when any bit of it does: Orbax keeps no checksum of what it writes."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -7,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped, UInt32
 
+from aecf_jax.data import let_go
 from aecf_jax.errors import require
 
 _WORDS = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint32}
 _ROW_FACTOR = 31
 _GOLDEN = 2654435761
+_BLOCK_VALUES = 1 << 22
 
 
 class Leaf(NamedTuple):
@@ -44,6 +47,23 @@ def leaf_table(tree: Any) -> dict[str, Leaf]:
         path: Leaf(tuple(leaf.shape), str(leaf.dtype), None if number is None else int(number))
         for (path, leaf), number in zip(paths, numbers, strict=True)
     }
+
+
+def row_table(tree: Any) -> dict[str, Leaf]:
+    """Returns what `leaf_table` does of the same arrays, reading some rows at a time.
+
+    Args:
+        tree: NumPy arrays of rows, perhaps memory-mapped and larger than memory.
+    """
+    table: dict[str, Leaf] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        step = max(1, _BLOCK_VALUES // max(1, math.prod(leaf.shape[1:])))
+        total = 0
+        for at in range(0, len(leaf), step):
+            total += int(_block_fingerprint(np.array(leaf[at : at + step]), np.uint32(at)))
+            let_go(leaf)
+        table[jax.tree_util.keystr(path)] = Leaf(tuple(leaf.shape), str(leaf.dtype), total % 2**32)
+    return table
 
 
 def require_same_leaves(template: dict[str, Leaf], stored: dict[str, Leaf]) -> None:
@@ -80,8 +100,17 @@ def _fingerprints(leaves: list[Shaped[Array, "..."]]) -> list[UInt32[Array, ""]]
     return [_fingerprint(leaf) for leaf in leaves]
 
 
-def _fingerprint(x: Shaped[Array, "..."]) -> UInt32[Array, ""]:
-    """Returns the sum of an array's words, each times an odd number of its position (so every single bit counts)."""
+@jax.jit
+def _block_fingerprint(x: Any, first: Any) -> UInt32[Array, ""]:
+    """Returns what some rows add to the number of their array."""
+    return _fingerprint(x, first)
+
+
+def _fingerprint(x: Shaped[Array, "..."], first: UInt32[Array, ""] | int = 0) -> UInt32[Array, ""]:
+    """Returns the sum of an array's words, each times an odd number of its position (so every single bit counts).
+
+    `first` is the number of the first row, where `x` is but some rows of an array.
+    """
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         x = jax.random.key_data(x)
     if x.dtype == jnp.bool_:
@@ -90,5 +119,6 @@ def _fingerprint(x: Shaped[Array, "..."]) -> UInt32[Array, ""]:
     factor = jnp.ones(words.shape, jnp.uint32)
     for axis in range(words.ndim):
         position = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
+        position = position + jnp.uint32(first) if axis == 0 else position
         factor = factor * jnp.uint32(_ROW_FACTOR) + position * jnp.uint32(_GOLDEN)
     return jnp.sum(words * (factor | jnp.uint32(1)), dtype=jnp.uint32)

@@ -5,6 +5,7 @@ import functools
 import gc
 import logging
 import operator
+import shutil
 import sys
 import time
 import warnings
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from aecf_jax.errors import InputError, message
 
@@ -73,6 +76,18 @@ class Writer:
             hint = "Free some space or choose another folder; the checkpoints saved before stay usable."
             got = f"{self._directory} ({_reason(error)})"
             raise InputError(message("checkpoint folder", "be writable", got, hint)) from error
+
+
+def delete(path: Path) -> None:
+    """Deletes a checkpoint; of several processes, the first does, and the others wait for it.
+
+    Args:
+        path: its folder.
+    """
+    if jax.process_index() == 0:
+        shutil.rmtree(path)
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("deleted")
 
 
 def read(directory: Path, step: int, *, template: Any = None) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from tyro.conf import arg, subcommand
 
 from aecf_jax.cli._files import CONFIG, existing_run
 from aecf_jax.cli._settings import DEFAULT_LOGGER, DEFAULT_SEEDS, FROM_DATA, Defaults
-from aecf_jax.cli._verbs import VERBS
-from aecf_jax.config import AECFConfig, DataConfig
+from aecf_jax.cli._verbs import VERBS, Evaluate
+from aecf_jax.config import AECFConfig, DataConfig, DeviceConfig, StreamConfig
 
 _DESCRIPTION = "Adaptive, entropy-gated fusion of modalities that may be missing. --version prints the version."
 
@@ -91,6 +91,7 @@ def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
         SystemExit: after printing help (code 0) or what is wrong with the arguments (code 2).
     """
     verbs = {"train": train_flags(defaults), "sweep": sweep_flags(defaults), **VERBS}
+    verbs["evaluate"] = _extended("Evaluate", Evaluate, _own_flags(DeviceConfig))
     union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for name, verb in verbs.items()])
     config = (tyro.conf.OmitArgPrefixes,)
     return tyro.cli(cast(Any, union), prog="aecf-jax", description=_DESCRIPTION, args=argv, config=config)
@@ -110,12 +111,12 @@ def settings_file(flags: Any) -> Path | None:
 
 
 def train_flags(defaults: Defaults) -> type:
-    """Returns a dataclass with one flag for every field of both configurations, and those of `TrainOnly`.
+    """Returns a dataclass with one flag for every field of the configurations, and those of `TrainOnly`.
 
     Args:
         defaults: what a flag is where it is not given.
     """
-    return _with_settings("Train", TrainOnly, defaults)
+    return _with_settings("Train", TrainOnly, defaults, *_own_flags(DeviceConfig), *_own_flags(StreamConfig))
 
 
 def sweep_flags(defaults: Defaults) -> type:
@@ -127,18 +128,30 @@ def sweep_flags(defaults: Defaults) -> type:
     return _with_settings("Sweep", SweepOnly, defaults)
 
 
-def _with_settings(name: str, own: type, defaults: Defaults) -> type:
-    """Returns a dataclass with one flag for every field of both configurations, and those of another one."""
-    fields = [*_flags(DataConfig, defaults.data), *_flags(AECFConfig, defaults.model)]
+_Flag = tuple[str, Any, Any]
+
+
+def _with_settings(name: str, own: type, defaults: Defaults, *more: _Flag) -> type:
+    """Returns a dataclass with one flag for every field of both configurations, those of another one, and more."""
+    return _extended(name, own, [*_flags(DataConfig, defaults.data), *_flags(AECFConfig, defaults.model), *more])
+
+
+def _extended(name: str, own: type, fields: Sequence[_Flag]) -> type:
+    """Returns a dataclass with the flags of another one, and more."""
     flags = dataclasses.make_dataclass(name, fields, bases=(own,), frozen=True, kw_only=True)
     flags.__doc__ = own.__doc__
     return flags
 
 
-def _flags(config: type, defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def _own_flags(config: type) -> list[_Flag]:
+    """Returns the flags of a configuration whose defaults no file changes."""
+    return _flags(config, {field.name: field.default for field in dataclasses.fields(config)})
+
+
+def _flags(config: type, defaults: Mapping[str, Any]) -> list[_Flag]:
     """Returns name, annotated type and default of each field of a configuration."""
     hints, helps = get_type_hints(config), field_docs(config)
-    flags: list[tuple[str, Any, Any]] = []
+    flags: list[_Flag] = []
     for field in dataclasses.fields(config):
         kind = _flag_type(field.name, hints[field.name])
         note = " Read from the data." if field.name in FROM_DATA else ""

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from aecf_jax.errors import InputError, MissingExtraError, NonFiniteLossError
+from aecf_jax.errors import InputError, LostProcessError, MissingExtraError, NonFiniteLossError
 
 USER_ERROR = 2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -25,7 +25,7 @@ def exit_code(work: Callable[[], int]) -> int:
     try:
         with _short_warnings():
             return work()
-    except (InputError, MissingExtraError, NonFiniteLossError) as error:
+    except (InputError, LostProcessError, MissingExtraError, NonFiniteLossError) as error:
         return _said(str(error))
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; Python would complain once more when it flushes.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aecf_jax.calibrate import saved_calibration
+from aecf_jax.cli._devices import joined_devices
 from aecf_jax.cli._drops import evaluate_on_drops
 from aecf_jax.cli._files import DATA, IMPORT, METRICS, existing_run, read_json
 from aecf_jax.cli._run import (
@@ -26,6 +27,7 @@ from aecf_jax.data import SOURCES, Dataset, load_dataset, load_splits
 from aecf_jax.errors import require
 from aecf_jax.evaluate import SubsetTable, evaluate_subsets
 from aecf_jax.stats import DRAWS
+from aecf_jax.train import make_mesh
 
 
 def run(flags: Any, _defaults: Defaults) -> int:
@@ -38,10 +40,11 @@ def run(flags: Any, _defaults: Defaults) -> int:
         InputError: if the run has no checkpoint, or the data do not fit it.
     """
     use_compile_cache(flags.compile_cache)
+    devices = joined_devices(flags)
     folder = existing_run(flags.run)
     config = read_config(folder)
     dataset, note = _dataset(flags, folder, config)
-    model, step = best_model(folder, config)
+    model, step = best_model(folder, config, make_mesh(devices.axes))
     calibration = saved_calibration(folder, config, step) if flags.calibration else None
     if flags.drops is not None or flags.curve is not None:
         return evaluate_on_drops(flags, folder, model, dataset, step, calibration)

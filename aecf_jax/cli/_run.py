@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from aecf_jax.checkpoint import Checkpoints
 from aecf_jax.cli._files import CONFIG, DATA, IMPORT, read_json
@@ -141,12 +142,13 @@ def feasible_sizes(config: AECFConfig) -> tuple[int, ...] | None:
     return None if subset_count(count) <= MAX_SUBSETS else (1, count - 1, count)
 
 
-def best_model(run: Path, config: AECFConfig) -> tuple[AECF_CLIP, int]:
+def best_model(run: Path, config: AECFConfig, mesh: Mesh | None = None) -> tuple[AECF_CLIP, int]:
     """Returns the model of a run's best checkpoint, and the checkpoint's step.
 
     Args:
         run: the folder.
         config: the model's configuration.
+        mesh: the devices that the model is to lie on; None: one.
 
     Raises:
         InputError: if there is no checkpoint, or none that is undamaged.
@@ -154,7 +156,7 @@ def best_model(run: Path, config: AECFConfig) -> tuple[AECF_CLIP, int]:
     folder = run / config.checkpoint_dir
     hint = f"Train it with: aecf-jax train --resume {run}"
     require(bool(Checkpoints(folder).steps()), "RUN", "have a checkpoint", f"none in {folder}", hint)
-    loaded = load_model(folder)
+    loaded = load_model(folder, mesh=mesh)
     return loaded.model, loaded.step
 
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from aecf_jax.config import AECFConfig, DataConfig, read_mapping
+from aecf_jax.config import AECFConfig, DataConfig, DeviceConfig, StreamConfig, read_mapping
 from aecf_jax.errors import nearest, require
 
 FROM_DATA = ("modalities", "input_dims", "num_classes", "task_type", "multilabel")
@@ -75,6 +75,30 @@ def data_config(flags: Any) -> DataConfig:
         InputError: for a value outside its range.
     """
     return DataConfig(**{name: getattr(flags, name) for name in _DATA_FIELDS})
+
+
+def device_config(flags: Any) -> DeviceConfig:
+    """Returns on which devices, and with which other processes, the flags say to run.
+
+    Args:
+        flags: the parsed flags of `train` or `evaluate`.
+
+    Raises:
+        InputError: for a value outside its range.
+    """
+    return DeviceConfig(**{field.name: getattr(flags, field.name) for field in dataclasses.fields(DeviceConfig)})
+
+
+def stream_config(flags: Any) -> StreamConfig:
+    """Returns whether the flags say to stream.
+
+    Args:
+        flags: the parsed flags of `train`.
+
+    Raises:
+        InputError: for a value outside its range.
+    """
+    return StreamConfig(stream=flags.stream, memory=flags.memory)
 
 
 def model_config(flags: Any, defaults: Defaults, facts: Mapping[str, Any]) -> AECFConfig:

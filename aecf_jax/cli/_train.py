@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 import aecf_jax
+from aecf_jax.cli._devices import joined_devices
 from aecf_jax.cli._files import CONFIG, DATA, HISTORY, IMPORT, METRICS, existing_run, free_folder, new_run
 from aecf_jax.cli._history import curve_panels, epoch_of_step, read_history
 from aecf_jax.cli._plots import draw_curves, draw_robustness
@@ -24,15 +25,15 @@ from aecf_jax.cli._run import (
     run_splits,
     use_compile_cache,
 )
-from aecf_jax.cli._settings import Defaults, data_config, model_config, reject_unread
+from aecf_jax.cli._settings import Defaults, data_config, model_config, reject_unread, stream_config
 from aecf_jax.cli._tables import make_console, print_table
-from aecf_jax.config import AECFConfig
+from aecf_jax.config import AECFConfig, DeviceConfig
 from aecf_jax.data import Splits, load_splits
 from aecf_jax.errors import import_extra, require
 from aecf_jax.evaluate import SubsetTable, evaluate_subsets
 from aecf_jax.files import write_json
 from aecf_jax.model import AECF_CLIP
-from aecf_jax.trainer import AECFTrainer, require_same_structure
+from aecf_jax.trainer import AECFTrainer, agreed_text, is_first, require_same_structure
 
 _LOGGER_EXTRAS = {"tensorboard": ("tensorboardX", "cli"), "wandb": ("wandb", "wandb")}
 
@@ -71,14 +72,16 @@ def run(flags: Any, defaults: Defaults) -> int:
         InputError: for what the user can mend; no run's folder is made or changed before everything is checked.
     """
     use_compile_cache(flags.compile_cache)
+    devices, streaming = joined_devices(flags), stream_config(flags)
     console = make_console()
     if flags.plots:
         # Missed now rather than after the training.
         import_extra("matplotlib", "cli")
     job = _new_job(flags, defaults) if flags.resume is None else _resumed_job(flags, defaults)
-    _print_header(console, job)
+    _print_header(console, job, devices)
     start = time.perf_counter()
-    trainer = AECFTrainer(job.config, logger_type=job.logger, run_dir=str(job.folder), progress=True)
+    trainer = AECFTrainer(job.config, logger_type=job.logger, run_dir=str(job.folder), progress=True,
+                          devices=devices, streaming=streaming)  # fmt: skip
     results = trainer.fit(job.splits.train, job.splits.validation, resume=job.resume, start=job.start)
     if results["stopped"] == "signal":
         console.print(f"Interrupted; the run is saved. Go on with: aecf-jax train --resume {job.folder}")
@@ -86,9 +89,10 @@ def run(flags: Any, defaults: Defaults) -> int:
     seconds = time.perf_counter() - start
     table = evaluate_subsets(trainer.model, job.splits.test, sizes=feasible_sizes(job.config))
     content = _results(trainer, results, table, seconds=seconds)
-    write_json(job.folder / METRICS, content)
+    if is_first():
+        write_json(job.folder / METRICS, content)
     print_table(console, table)
-    if job.plots:
+    if job.plots and is_first():
         _draw(job, table, content["best_step"])
     console.print(
         f"{results['current_epoch']:g} epochs in {seconds:.0f} seconds; best checkpoint: {content['best_step']}"
@@ -125,7 +129,13 @@ def _start_model(run: Path, config: AECFConfig) -> AECF_CLIP:
 
 
 def _new_folder(out: Path | None, described: dict[str, Any], config: AECFConfig) -> Path:
-    """Returns the new folder of a run, with the settings that it can be resumed from; none, if they cannot be saved."""
+    """Returns the new folder of a run, with the settings that it can be resumed from; none, if they cannot be saved.
+
+    Of several processes, the first makes it once all have come so far, and tells the others.
+    """
+    agreed_text("")
+    if not is_first():
+        return Path(agreed_text(""))
     folder = new_run(out, described["settings"]["data"])
     try:
         write_json(folder / DATA, described)
@@ -135,7 +145,7 @@ def _new_folder(out: Path | None, described: dict[str, Any], config: AECFConfig)
             path.unlink()
         folder.rmdir()
         raise
-    return folder
+    return Path(agreed_text(str(folder)))
 
 
 def _resumed_job(flags: Any, defaults: Defaults) -> _Job:
@@ -156,7 +166,7 @@ def _resumed_job(flags: Any, defaults: Defaults) -> _Job:
     return _Job(folder, config, splits, described["logger"], resume=True, plots=flags.plots, start=model)
 
 
-def _print_header(console: Any, job: _Job) -> None:
+def _print_header(console: Any, job: _Job, config: DeviceConfig) -> None:
     """Prints what is trained on what."""
     splits, devices = job.splits, jax.devices()
     rows = ", ".join(f"{part.part} {len(part)}" for part in splits)
@@ -164,7 +174,9 @@ def _print_header(console: Any, job: _Job) -> None:
     console.print(f"data        {splits.name}: {splits.num_classes} {splits.label_kind}; rows: {rows}")
     console.print(f"modalities  {widths}")
     console.print(f"model       {parameter_count(job.config):,} parameters")
-    console.print(f"device      {len(devices)} × {devices[0].device_kind}, jax {jax.__version__}")
+    mesh = "" if config.mesh is None else f" as {config.mesh}"
+    several = "" if jax.process_count() == 1 else f" of {jax.process_count()} processes"
+    console.print(f"device      {len(devices)} × {devices[0].device_kind}{mesh}{several}, jax {jax.__version__}")
     console.print(f"run         {job.folder}")
 
 

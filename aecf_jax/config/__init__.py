@@ -8,3 +8,5 @@ from aecf_jax.config._aecf import read_mapping as read_mapping
 from aecf_jax.config._create import create_default_config as create_default_config
 from aecf_jax.config._create import validate_config_compatibility as validate_config_compatibility
 from aecf_jax.config._data import DataConfig as DataConfig
+from aecf_jax.config._scale import DeviceConfig as DeviceConfig
+from aecf_jax.config._scale import StreamConfig as StreamConfig

@@ -3,6 +3,7 @@
 Rows are NumPy arrays by modality, memory-mapped where the files allow it.
 """
 
+from aecf_jax.data._blocks import chunk_rows as chunk_rows
 from aecf_jax.data._convert import as_dataset as as_dataset
 from aecf_jax.data._dataset import Dataset as Dataset
 from aecf_jax.data._dataset import LabelKind as LabelKind
@@ -18,6 +19,8 @@ from aecf_jax.data._folder import Converted as Converted
 from aecf_jax.data._folder import convert_data as convert_data
 from aecf_jax.data._leaks import refuse_leak as refuse_leak
 from aecf_jax.data._leaks import shared_rows as shared_rows
+from aecf_jax.data._mapped import gathered as gathered
+from aecf_jax.data._mapped import let_go as let_go
 from aecf_jax.data._source import Source as Source
 from aecf_jax.data._sources import SOURCES as SOURCES
 from aecf_jax.data._sources import describe_sources as describe_sources

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from aecf_jax.data._mapped import let_go
 from aecf_jax.errors import require, require_type
 
 BLOCK_VALUES = 1 << 20
@@ -18,6 +19,8 @@ _MOST_CLASSES = 1 << 16  # Beyond it, numbers in `label` are identifiers, and a 
 def row_blocks(array: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yields an array's rows in order, with the slice they come from, `BLOCK_VALUES` values at most at a time.
 
+    What was read of a memory-mapped file leaves memory with its block.
+
     >>> import numpy as np
     >>> [len(rows) for _, rows in row_blocks(np.zeros((5, 1 << 19)))]
     [2, 2, 1]
@@ -25,6 +28,7 @@ def row_blocks(array: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     step = max(1, BLOCK_VALUES // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, len(array), step):
         yield slice(start, start + step), array[start : start + step]
+        let_go(array)
 
 
 def nan_rows(array: np.ndarray) -> Int[np.ndarray, "found"]:

@@ -11,6 +11,7 @@ from aecf_jax.data import _checks, _split
 from aecf_jax.data._convert import RESERVED
 from aecf_jax.data._dataset import Splits
 from aecf_jax.data._files import read_arrays
+from aecf_jax.data._mapped import gathered
 from aecf_jax.data._sources import SOURCES, load_splits
 from aecf_jax.errors import require
 from aecf_jax.files import whole_folder
@@ -46,8 +47,9 @@ class _Table(NamedTuple):
 def convert_data(config: DataConfig, folder: str | Path) -> Converted:
     """Returns what was written to a new folder: a `.npy` file for every modality, `label`, `present` and `split`.
 
-    Rows are read, checked and written some thousands at a time, so that neither side has to fit in memory. The folder
-    is there whole, or not at all.
+    Rows are read, checked and written some thousands at a time, so that neither side has to fit in memory. Those of
+    one part follow each other, in the order that they had, so that a part can be mapped. The folder is there whole,
+    or not at all.
 
     Args:
         config: the source: a name, or a file or folder of one's own.
@@ -66,13 +68,14 @@ def convert_data(config: DataConfig, folder: str | Path) -> Converted:
         require("/" not in name and not name.startswith("."), "modalities", _SAFE, name)
     columns = [list(table.features).index(name) for name in names]
     present = np.array(table.present[:, columns])
+    order = np.argsort(table.parts, kind="stable")
     with whole_folder(folder) as part:
         for column, name in enumerate(names):
             block = _checked(name, present[:, column], nan_as_missing=config.nan_as_missing)
-            _write(part / f"{name}.npy", table.features[name], block)
-        np.save(part / "label.npy", table.label)
-        np.save(part / "present.npy", present)
-        np.save(part / "split.npy", table.parts.astype(np.int32))
+            _write(part / f"{name}.npy", table.features[name], order, block)
+        np.save(part / "label.npy", table.label[order])
+        np.save(part / "present.npy", present[order])
+        np.save(part / "split.npy", table.parts[order].astype(np.int32))
     rows = {name: int((table.parts == at).sum()) for at, name in enumerate(_split.PARTS)}
     widths = {name: int(table.features[name][0].shape[1]) for name in names}
     return Converted(widths, rows, table.label_kind)
@@ -120,37 +123,40 @@ def _parts(config: DataConfig, arrays: Mapping[str, np.ndarray], label: np.ndarr
     return _split.random_parts(strata, validation, test, config.split_seed)
 
 
-def _checked(name: str, present: np.ndarray, *, nan_as_missing: bool) -> Callable[[np.ndarray, int], np.ndarray]:
+def _checked(name: str, present: np.ndarray, *, nan_as_missing: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Returns what turns some rows into those to write: float32, finite where present; NaN may mean missing."""
 
-    def block(rows: np.ndarray, start: int) -> np.ndarray:
+    def block(rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         rows = np.ascontiguousarray(_checks.float32_rows(name, rows))
-        there = present[start : start + len(rows)]
         if nan_as_missing:
             gone = np.asarray(np.isnan(rows).any(axis=1))
-            there &= ~gone
+            present[numbers[gone]] = False
             rows = np.where(gone[:, None], np.float32(0), rows)
-        bad = np.flatnonzero(there & ~np.isfinite(rows).all(axis=1))
-        got = f"NaN or Inf in {_checks.described_rows(bad + start)}" if len(bad) else ""
+        bad = np.sort(numbers[present[numbers] & ~np.isfinite(rows).all(axis=1)])
+        got = f"NaN or Inf in {_checks.described_rows(bad)}" if len(bad) else ""
         require(not len(bad), name, "be finite", got, "Pass --nan-as-missing to treat NaN rows as missing.")
         return rows
 
     return block
 
 
-def _write(path: Path, pieces: Sequence[np.ndarray], block: Callable[[np.ndarray, int], np.ndarray]) -> None:
-    """Writes rows to one file, some thousands at a time."""
+def _write(
+    path: Path, pieces: Sequence[np.ndarray], order: np.ndarray, block: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> None:
+    """Writes rows to one file, in an order that keeps pieces together, some thousands at a time."""
     shape = (sum(map(len, pieces)), pieces[0].shape[1])
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        at = 0
-        for rows in _blocks(pieces):
-            file.write(block(rows, at).tobytes())
-            at += len(rows)
+        for numbers, rows in _blocks(pieces, order):
+            file.write(block(rows, numbers).tobytes())
 
 
-def _blocks(pieces: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields rows, some thousands at a time."""
+def _blocks(pieces: Sequence[np.ndarray], order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the numbers of some thousand rows, and the rows."""
+    first = 0
     for piece in pieces:
+        numbers = order[first : first + len(piece)]
         for start in range(0, len(piece), _ROWS_AT_ONCE):
-            yield piece[start : start + _ROWS_AT_ONCE]
+            some = numbers[start : start + _ROWS_AT_ONCE]
+            yield some, gathered(piece, some - first)
+        first += len(piece)

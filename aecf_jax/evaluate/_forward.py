@@ -6,13 +6,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.data import Dataset
+from aecf_jax.data import Dataset, let_go
 from aecf_jax.errors import require
 from aecf_jax.nn import AECF
-from aecf_jax.train import program_config
+from aecf_jax.train import along_data, assembled, fetched, mesh_of, own_columns, program_config, shards
 from aecf_jax.types import FusionOutput
 
 BATCH_SIZE = 1024
@@ -119,11 +120,11 @@ def predict(
         fits = present.shape in (seen.shape, seen.shape[1:])
         require(fits, "present", f"have shape {seen.shape} or {seen.shape[1:]}", present.shape)
         seen = seen & present
-    forward = programs(model.config).full
+    forward, mesh = programs(model.config).full, mesh_of(model.variables)
     parts: list[FusionOutput] = []
-    for count, features, shown in blocks(dataset, seen, batch_size):
-        out = forward(model.variables, features, shown)
-        parts.append(jax.tree.map(lambda leaf, rows=count: np.asarray(leaf)[:rows], out))
+    for count, features, shown in blocks(dataset, seen, batch_size, mesh):
+        out = fetched(forward(model.variables, features, shown))
+        parts.append(jax.tree.map(lambda leaf, rows=count: leaf[:rows], out))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
@@ -146,19 +147,32 @@ def checked(config: AECFConfig, dataset: Dataset, batch_size: int) -> Dataset:
 
 
 def blocks(
-    dataset: Dataset, present: Bool[np.ndarray, "rows modality"], batch_size: int
-) -> Iterator[tuple[int, dict[str, np.ndarray], np.ndarray]]:
+    dataset: Dataset, present: Bool[np.ndarray, "rows modality"], batch_size: int, mesh: Mesh | None = None
+) -> Iterator[tuple[int, dict[str, Any], Any]]:
     """Yields, block by block, how many rows are real, and features and presence padded to the batch size.
+
+    On several devices they are cut along `data`, and each process reads its own rows alone.
 
     Args:
         dataset: rows with the model's modalities.
         present: what the model may see of them.
-        batch_size: rows per block.
+        batch_size: rows per block, rounded up to a multiple of the devices along `data`.
+        mesh: the devices that the model lies on; None: one.
     """
-    for start in range(0, len(dataset), batch_size):
-        rows = slice(start, start + batch_size)
-        features = {name: _padded(array[rows], batch_size) for name, array in dataset.features.items()}
-        yield len(present[rows]), features, _padded(present[rows], batch_size)
+    size = -(-batch_size // shards(mesh)) * shards(mesh)
+    for start in range(0, len(dataset), size):
+        features = {name: _placed(array, start, size, mesh) for name, array in dataset.features.items()}
+        yield min(size, len(dataset) - start), features, _placed(present, start, size, mesh)
+
+
+def _placed(array: np.ndarray, start: int, size: int, mesh: Mesh | None) -> Any:
+    """Returns a padded block of rows; on a mesh, cut along `data`."""
+    shape = (size, *array.shape[1:])
+    sharding = None if mesh is None else along_data(mesh)
+    own = slice(0, size) if sharding is None else own_columns(shape, sharding, 0)
+    rows = _padded(array[start + own.start : start + own.stop], own.stop - own.start)
+    let_go(array)
+    return rows if sharding is None else assembled(rows, shape, sharding, 0)
 
 
 def _padded(block: np.ndarray, size: int) -> np.ndarray:

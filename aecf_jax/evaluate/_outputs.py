@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32
 
 from aecf_jax.data import Dataset
 from aecf_jax.evaluate._forward import SUBSET_BATCH_SIZE, Model, blocks, checked, programs
+from aecf_jax.train import fetched, mesh_of
 
 _HELD = 2**25
 """Numbers of output that are held at a time, 128 MB: every further pass over the data encodes it again."""
@@ -86,10 +87,10 @@ def _outputs(
     output = np.empty((count, rows, model.config.num_classes), np.float32)
     entropy = np.empty((count, rows), np.float32)
     forward, start = programs(model.config).subsets, 0
-    for real, features, shown in blocks(dataset, dataset.present, batch_size):
-        one, other = forward(model.variables, features, shown, seen)
-        output[:, start : start + real] = np.asarray(one)[:count, :real]
-        entropy[:, start : start + real] = np.asarray(other)[:count, :real]
+    for real, features, shown in blocks(dataset, dataset.present, batch_size, mesh_of(model.variables)):
+        one, other = fetched(forward(model.variables, features, shown, seen))
+        output[:, start : start + real] = one[:count, :real]
+        entropy[:, start : start + real] = other[:count, :real]
         start += real
     seen = seen[:count]
     # How many of a subset's modalities a row lacks, as a product of matrices.

@@ -219,7 +219,7 @@ class GroupTrainer:
     def _trained(self, run: _Run, params: Any) -> Trained:
         """Returns the best model of a run, with its temperature and its metrics."""
         variables = {"params": params, "constants": self._data.constants}
-        validation = Validation(self._checks, self._data.checks, run.config, jax.random.key(run.config.seed))
+        validation = Validation(self._checks, run.config)
         if run.config.tempered:
             variables = with_temperature(variables, validation.temperature(variables))
         epochs = run.step // self.group.plan.steps_per_epoch

@@ -1,5 +1,16 @@
 """Pure training: state, optimizer, views, step and chunk. No file, clock or print; optax is used here alone."""
 
+from aecf_jax.train._mesh import along_data as along_data
+from aecf_jax.train._mesh import assembled as assembled
+from aecf_jax.train._mesh import everywhere as everywhere
+from aecf_jax.train._mesh import fetched as fetched
+from aecf_jax.train._mesh import make_mesh as make_mesh
+from aecf_jax.train._mesh import mesh_of as mesh_of
+from aecf_jax.train._mesh import own_columns as own_columns
+from aecf_jax.train._mesh import placed as placed
+from aecf_jax.train._mesh import root_key as root_key
+from aecf_jax.train._mesh import shards as shards
+from aecf_jax.train._mesh import tree_shardings as tree_shardings
 from aecf_jax.train._optimizer import learning_rate as learning_rate
 from aecf_jax.train._optimizer import make_optimizer as make_optimizer
 from aecf_jax.train._order import epoch_order as epoch_order

@@ -1,18 +1,21 @@
 """One training step, and a chunk of them as one compiled scan over rows that lie on the device."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.losses import AECFLoss
 from aecf_jax.ops import is_on
 from aecf_jax.train._masks import hardship, odds_after
+from aecf_jax.train._mesh import held, spread
 from aecf_jax.train._optimizer import make_optimizer
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.train._state import StepInfo, TrainState
@@ -60,7 +63,8 @@ def loss_and_components(
         components=components,
         gradient_norm=jnp.zeros((), jnp.float32),
         entropy=jnp.mean(views.trained.entropy),
-        visible=jnp.sum(views.visible) / jnp.maximum(jnp.sum(batch.present), 1),
+        # Counted as floats: between devices, integers would be summed apart from all else.
+        visible=_count(views.visible) / jnp.maximum(_count(batch.present), 1),
         hardship=costs,
     )
     return components[_TOTAL], info
@@ -84,6 +88,11 @@ def _components(
     joined |= {name: whole[name] + trained[name] for name in _ONCE if name in trained}
     parts = [value for name, value in joined.items() if name != _TOTAL]
     return joined | {_TOTAL: sum(parts, start=jnp.zeros((), jnp.float32))}
+
+
+def _count(seen: Array) -> Float[Array, ""]:
+    """Returns how many are True."""
+    return jnp.sum(seen, dtype=jnp.float32)
 
 
 def train_step(
@@ -125,8 +134,10 @@ class TrainChunk:
         optimizer: what it updates with.
     """
 
-    def __init__(self, config: AECFConfig, steps_per_epoch: int, program: "_Program | None" = None) -> None:
-        self.program = program or _Program(program_config(config), steps_per_epoch)
+    def __init__(
+        self, config: AECFConfig, steps_per_epoch: int, program: "_Program | None" = None, mesh: Mesh | None = None
+    ) -> None:
+        self.program = program or _Program(program_config(config), steps_per_epoch, mesh)
         self.optimizer = make_optimizer(config, steps_per_epoch)
         self._numbers = numbers(config)
 
@@ -152,24 +163,54 @@ class TrainChunk:
         """
         return self.program.scan(state, constants, data, order, first, root, self._numbers, length=length)
 
+    def stream(
+        self, state: TrainState, constants: Any, batches: Batch, root: Key[Array, ""]
+    ) -> tuple[TrainState, StepInfo]:
+        """Returns the state after one step for each batch, and what each of them says of itself.
+
+        Args:
+            state: before the steps; its buffers are used up.
+            constants: what the model has that is not trained.
+            batches: rows with an axis of steps before that of the batch.
+            root: the run's key.
+        """
+        return self.program.stream(state, constants, batches, root, self._numbers)
+
 
 class _Program:
-    """The compiled program behind chunks, and how often it was traced."""
+    """The compiled programs behind chunks, and how often they were traced."""
 
-    def __init__(self, config: AECFConfig, steps_per_epoch: int) -> None:
+    def __init__(self, config: AECFConfig, steps_per_epoch: int, mesh: Mesh | None) -> None:
         self.traces = 0
-        self._config, self._steps_per_epoch = config, steps_per_epoch
+        self._config, self._steps_per_epoch, self._mesh = config, steps_per_epoch, mesh
         self.scan = jax.jit(self._scan, static_argnames="length", donate_argnums=0)
+        self.stream = jax.jit(self._stream, donate_argnums=0)
 
     def _scan(
         self, state: TrainState, constants: Any, data: Batch, order: Array, first: Any, root: Array, values: Numbers,
         *, length: int,
     ) -> tuple[TrainState, StepInfo]:  # fmt: skip
-        """The traced body."""
+        """The traced body, of rows that lie on the device."""
+        rows = lax.dynamic_slice_in_dim(order, first, length)
+        return self._taken(state, constants, rows, root, values, lambda index: _rows(data, index))
+
+    def _stream(
+        self, state: TrainState, constants: Any, batches: Batch, root: Array, values: Numbers
+    ) -> tuple[TrainState, StepInfo]:
+        """The traced body, of batches as they are."""
+        return self._taken(state, constants, batches, root, values, lambda batch: batch)
+
+    def _taken(
+        self, state: TrainState, constants: Any, over: Any, root: Array, values: Numbers,
+        batch_of: Callable[[Any], Batch],
+    ) -> tuple[TrainState, StepInfo]:  # fmt: skip
+        """The steps, with what they leave where it was."""
         self.traces += 1
         config = with_numbers(self._config, values)
-        rows = lax.dynamic_slice_in_dim(order, first, length)
-        return scanned_steps(state, constants, data, rows, root, config=config, steps_per_epoch=self._steps_per_epoch)
+        state, info = _scanned(
+            state, constants, over, root, lambda each: spread(batch_of(each), self._mesh), config, self._steps_per_epoch
+        )
+        return held(state, self._mesh), info
 
 
 def scanned_steps(
@@ -187,28 +228,42 @@ def scanned_steps(
         config: all settings.
         steps_per_epoch: optimizer steps in an epoch.
     """
+    return _scanned(state, constants, order, root, lambda index: _rows(data, index), config, steps_per_epoch)
+
+
+def _scanned(
+    state: TrainState, constants: Any, over: Any, root: Array, batch_of: Callable[[Any], Batch], config: AECFConfig,
+    steps_per_epoch: int,
+) -> tuple[TrainState, StepInfo]:  # fmt: skip
+    """Returns the state after one step for each of what is scanned over."""
     optimizer = make_optimizer(config, steps_per_epoch)
 
-    def body(state: TrainState, rows: Array) -> tuple[TrainState, StepInfo]:
-        batch = jax.tree.map(lambda array: jnp.take(array, rows, axis=0, mode="clip"), data)
+    def body(state: TrainState, each: Any) -> tuple[TrainState, StepInfo]:
         return train_step(
-            state, constants, batch, config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer, root=root
-        )
+            state, constants, batch_of(each), config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer,
+            root=root,
+        )  # fmt: skip
 
-    return lax.scan(body, state, order)
+    return lax.scan(body, state, over)
 
 
-def make_train_chunk(config: AECFConfig, steps_per_epoch: int) -> TrainChunk:
+def _rows(data: Batch, index: Array) -> Batch:
+    """Returns some rows of data that lie on the device."""
+    return jax.tree.map(lambda array: jnp.take(array, index, axis=0, mode="clip"), data)
+
+
+def make_train_chunk(config: AECFConfig, steps_per_epoch: int, mesh: Mesh | None = None) -> TrainChunk:
     """Returns the chunk of a configuration; runs that differ in nothing that is compiled share its program.
 
     Args:
         config: all settings.
         steps_per_epoch: optimizer steps in an epoch.
+        mesh: the devices; None: one.
     """
-    return TrainChunk(config, steps_per_epoch, _program(program_config(config), steps_per_epoch))
+    return TrainChunk(config, steps_per_epoch, _program(program_config(config), steps_per_epoch, mesh))
 
 
 @functools.lru_cache(maxsize=_PROGRAMS_KEPT)
-def _program(config: AECFConfig, steps_per_epoch: int) -> _Program:
+def _program(config: AECFConfig, steps_per_epoch: int, mesh: Mesh | None) -> _Program:
     """Returns the program of a configuration, the same one every time."""
-    return _Program(config, steps_per_epoch)
+    return _Program(config, steps_per_epoch, mesh)

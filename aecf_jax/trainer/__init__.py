@@ -8,6 +8,9 @@ from aecf_jax.trainer._load import load_model as load_model
 from aecf_jax.trainer._memory import Memory as Memory
 from aecf_jax.trainer._plan import Limits as Limits
 from aecf_jax.trainer._plan import Plan as Plan
+from aecf_jax.trainer._processes import agreed_text as agreed_text
+from aecf_jax.trainer._processes import is_first as is_first
+from aecf_jax.trainer._processes import join_processes as join_processes
 from aecf_jax.trainer._start import require_same_structure as require_same_structure
 from aecf_jax.trainer._trainer import AECFTrainer as AECFTrainer
 from aecf_jax.trainer._validate import Validation as Validation

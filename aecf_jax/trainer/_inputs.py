@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from aecf_jax import data
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset, LabelKind, Part, fit_standardization
 from aecf_jax.errors import require
 from aecf_jax.nn import prior_output, with_constants
+from aecf_jax.train import everywhere, placed
 from aecf_jax.types import Batch
 
 _CLASSIFIED: Mapping[bool | None, LabelKind] = {True: "labels", False: "classes", None: "auto"}
@@ -45,13 +48,15 @@ def as_dataset(source: Any, config: AECFConfig, part: Part) -> Dataset:
     return dataset
 
 
-def on_device(dataset: Dataset) -> Batch:
-    """Returns all rows of a data set as arrays on the device."""
-    return Batch(
-        features={name: jnp.asarray(array) for name, array in dataset.features.items()},
-        label=jnp.asarray(dataset.label),
-        present=jnp.asarray(dataset.present),
-    )
+def on_device(dataset: Dataset, mesh: Mesh | None = None) -> Batch:
+    """Returns all rows of a data set as arrays on the device, or whole on each of several.
+
+    Args:
+        dataset: the rows.
+        mesh: the devices; None: one.
+    """
+    rows = Batch(dict(dataset.features), dataset.label, dataset.present)  # pyright: ignore[reportArgumentType]
+    return jax.tree.map(jnp.asarray, rows) if mesh is None else placed(rows, everywhere(mesh))
 
 
 def fitted_constants(variables: Mapping[str, Any], config: AECFConfig, train: Dataset) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from aecf_jax.checkpoint import Checkpoints
+from aecf_jax.trainer._processes import several
 
 
 class _Held(NamedTuple):
-    """A checkpoint in memory, on the host."""
+    """A checkpoint in memory: on the host, or where other processes have a part of it, on the devices."""
 
     tree: Any
     meta: Mapping[str, Any]
@@ -61,7 +63,8 @@ class Keeper:
             self._checkpoints.save(step, tree, meta, metric=score)
             self._written_at = self._clock()
             return
-        self._held[step] = _Held(jax.device_get(tree), meta, score)
+        kept = jax.tree.map(jnp.copy, tree) if several() else jax.device_get(tree)
+        self._held[step] = _Held(kept, meta, score)
         best = sorted((step for step in self._scores if math.isfinite(self._scores[step])), key=self._rank)
         kept = {*best[: self._keep_best], step}
         self._held = {step: held for step, held in self._held.items() if step in kept}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
+from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from aecf_jax.checkpoint import Checkpoints
@@ -14,7 +15,7 @@ from aecf_jax.errors import InputError, message
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import init_variables
 from aecf_jax.rng import Stream, stream_key
-from aecf_jax.train import init_state, make_optimizer, program_config
+from aecf_jax.train import init_state, make_optimizer, program_config, tree_shardings
 
 _PROGRAMS_KEPT = 16
 
@@ -33,12 +34,15 @@ class LoadedModel(NamedTuple):
     metrics: dict[str, float]
 
 
-def load_model(checkpoint_dir: str | Path, *, which: Literal["best", "last"] = "best") -> LoadedModel:
+def load_model(
+    checkpoint_dir: str | Path, *, which: Literal["best", "last"] = "best", mesh: Mesh | None = None
+) -> LoadedModel:
     """Returns the model in a folder of checkpoints; a damaged checkpoint is reported and passed over.
 
     Args:
         checkpoint_dir: the folder, for example RUN/checkpoints.
         which: the checkpoint with the lowest validation loss (the last one, if there was no validation), or the last.
+        mesh: the devices that the model is to lie on, whatever it was trained on; None: one.
 
     Raises:
         InputError: if there is no checkpoint, or none that is undamaged.
@@ -48,7 +52,7 @@ def load_model(checkpoint_dir: str | Path, *, which: Literal["best", "last"] = "
     if meta is None:
         raise InputError(message("checkpoint folder", "hold a readable checkpoint", str(checkpoints.directory)))
     config = AECFConfig.from_dict(meta["config"])
-    template = jax.eval_shape(lambda: checkpoint_tree(config))
+    template = abstract_tree(config, mesh)
     restored = checkpoints.restore_best(template) if which == "best" else None
     restored = restored or checkpoints.restore_latest(template)
     if restored is None:
@@ -57,17 +61,32 @@ def load_model(checkpoint_dir: str | Path, *, which: Literal["best", "last"] = "
                        restored.meta["metrics"])  # fmt: skip
 
 
-def checkpoint_tree(config: AECFConfig) -> dict[str, Any]:
+def checkpoint_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, Any]:
     """Returns what is saved of a run, before its first step and before its constants are fitted.
 
     Args:
         config: all settings.
+        mesh: the devices that it is made on, none of which ever holds what the others do; None: one.
     """
-    return _tree_program(program_config(config))(stream_key(jax.random.key(config.seed), Stream.INIT))
+    return _tree_program(program_config(config), mesh)(stream_key(jax.random.key(config.seed), Stream.INIT))
+
+
+def abstract_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, Any]:
+    """Returns the shapes, types and shardings of `checkpoint_tree`.
+
+    Args:
+        config: all settings.
+        mesh: the devices; None: one.
+    """
+    shapes = jax.eval_shape(lambda: checkpoint_tree(config))
+    if mesh is None:
+        return shapes
+    return jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+                        shapes, tree_shardings(shapes, mesh))  # fmt: skip
 
 
 @functools.lru_cache(maxsize=_PROGRAMS_KEPT)
-def _tree_program(config: AECFConfig) -> Callable[[Key[Array, ""]], dict[str, Any]]:
+def _tree_program(config: AECFConfig, mesh: Mesh | None) -> Callable[[Key[Array, ""]], dict[str, Any]]:
     """Returns what makes a new tree: one program, where the optimizer's moments alone would be a hundred."""
     # The number of steps is in the schedules alone, which are not saved.
     optimizer = make_optimizer(config, steps_per_epoch=1)
@@ -76,7 +95,9 @@ def _tree_program(config: AECFConfig) -> Callable[[Key[Array, ""]], dict[str, An
         variables = init_variables(config, key=key)
         return {"state": init_state(variables["params"], optimizer, config), "constants": variables["constants"]}
 
-    return jax.jit(tree)
+    if mesh is None:
+        return jax.jit(tree)
+    return jax.jit(tree, out_shardings=tree_shardings(jax.eval_shape(tree, jax.random.key(0)), mesh))
 
 
 def model_variables(tree: dict[str, Any]) -> dict[str, Any]:

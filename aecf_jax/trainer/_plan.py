@@ -81,7 +81,7 @@ class Plan:
     chunks_per_validation: int
 
     @classmethod
-    def of(cls, config: AECFConfig, rows: int, limits: Limits) -> "Plan":
+    def of(cls, config: AECFConfig, rows: int, limits: Limits, longest: int | None = None) -> "Plan":
         """Returns the plan of a run.
 
         Args:
@@ -89,6 +89,7 @@ class Plan:
                 time at its end.
             rows: training rows; those that do not fill a batch are left out of an epoch, other ones each time.
             limits: of the steps in an epoch.
+            longest: most steps in a chunk, where that is less than `LONGEST_CHUNK`.
 
         >>> plan = Plan.of(AECFConfig(batch_size=2, val_check_interval=0.5), 22, Limits())
         >>> plan.steps_per_epoch, plan.bounds, plan.validates_at(5), plan.validates_at(6)
@@ -99,7 +100,7 @@ class Plan:
         if limit is not None:
             steps = min(steps, limit) if isinstance(limit, int) else max(1, math.floor(limit * steps))
         validations = min(max(1, round(1 / config.val_check_interval)), steps)
-        chunks = math.ceil(math.ceil(steps / validations) / LONGEST_CHUNK)
+        chunks = math.ceil(math.ceil(steps / validations) / min(LONGEST_CHUNK, longest or LONGEST_CHUNK))
         pieces = validations * chunks
         bounds = tuple(steps * (index + 1) // pieces for index in range(pieces))
         return cls(batch_size, steps, config.epochs, bounds, chunks)

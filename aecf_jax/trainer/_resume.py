@@ -5,8 +5,9 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from aecf_jax.checkpoint import leaf_table
+from aecf_jax.checkpoint import leaf_table, row_table
 from aecf_jax.config import AECFConfig
+from aecf_jax.data import Dataset
 from aecf_jax.errors import require
 from aecf_jax.types import Batch
 
@@ -17,18 +18,22 @@ FREE = frozenset(
 """Fields that may differ when a run goes on; all others decide what its next step does."""
 
 
-def data_facts(train: Batch, validation: Batch | None, steps_per_epoch: int) -> dict[str, Any]:
+def data_facts(
+    train: Batch | Dataset, validation: Batch | Dataset | None, steps_per_epoch: int, order: Mapping[str, int] | None
+) -> dict[str, Any]:
     """Returns what identifies the rows of a run: a resumed one must see the same ones in the same order.
 
     Args:
         train: all training rows.
         validation: all validation rows that are used.
         steps_per_epoch: steps an epoch.
+        order: how they are shuffled, if not all of them among each other.
     """
     return {
         "training rows": _checksum(train),
         "validation rows": None if validation is None else _checksum(validation),
         "steps per epoch": steps_per_epoch,
+        "order": order,
     }
 
 
@@ -53,6 +58,10 @@ def require_same_run(meta: Mapping[str, Any], config: AECFConfig, facts: Mapping
         require(same, name, "be those that the run was started with", "others", "Resume with the same data.")
 
 
-def _checksum(batch: Batch) -> int:
-    """Returns one number for all arrays of some rows."""
-    return zlib.crc32(json.dumps(leaf_table(batch), sort_keys=True).encode())
+def _checksum(rows: Batch | Dataset) -> int:
+    """Returns one number for all arrays of some rows, the same on the device and read from a file."""
+    if isinstance(rows, Dataset):
+        table = row_table(Batch(dict(rows.features), rows.label, rows.present))  # pyright: ignore[reportArgumentType]
+    else:
+        table = leaf_table(rows)
+    return zlib.crc32(json.dumps(table, sort_keys=True).encode())

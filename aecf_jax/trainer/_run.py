@@ -11,15 +11,16 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.errors import NonFiniteLossError
 from aecf_jax.logs import Writer
 from aecf_jax.nn import with_temperature
-from aecf_jax.train import StepInfo, epoch_order, learning_rate, make_train_chunk
+from aecf_jax.train import StepInfo, everywhere, learning_rate, mesh_of, placed
+from aecf_jax.trainer._feed import Feed
 from aecf_jax.trainer._keeper import Keeper
 from aecf_jax.trainer._load import model_variables
 from aecf_jax.trainer._memory import Memory
 from aecf_jax.trainer._plan import Plan
+from aecf_jax.trainer._processes import agreed
 from aecf_jax.trainer._progress import Silent
 from aecf_jax.trainer._signals import Interrupts
 from aecf_jax.trainer._validate import Validation
-from aecf_jax.types import Batch
 
 Stopped = Literal["completed", "early", "signal"]
 _rate = jax.jit(learning_rate, static_argnames=("peak", "warmup", "total"))
@@ -31,7 +32,7 @@ class Run:
     Args:
         config: all settings.
         plan: of the steps.
-        data: all training rows, on the device.
+        feed: what takes them.
         validation: what checkpoints are judged on; None: the last counts as the best.
         tree: state and constants, as they are saved; the state is used up.
         keeper: what saves them.
@@ -40,16 +41,13 @@ class Run:
     """
 
     def __init__(
-        self, config: AECFConfig, plan: Plan, data: Batch, validation: Validation | None, tree: dict[str, Any],
+        self, config: AECFConfig, plan: Plan, feed: Feed, validation: Validation | None, tree: dict[str, Any],
         keeper: Keeper, memory: Memory, facts: Mapping[str, Any],
     ) -> None:  # fmt: skip
         self.config, self.plan, self.memory = config, plan, memory
         self.step = int(tree["state"].step)
         self.tree, self.keeper, self._facts = tree, keeper, facts
-        self._data, self._validation = data, validation
-        self._root = jax.random.key(config.seed)
-        self._chunk = make_train_chunk(config, plan.steps_per_epoch)
-        self._order: tuple[int, Any] = (-1, None)
+        self.feed, self._validation = feed, validation
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -74,6 +72,7 @@ class Run:
             self._advance(progress)
             if self.plan.validates_at(self.step):
                 self._judge(writer, progress)
+            interrupts.signal = agreed(interrupts.signal or 0) or None
             if interrupts.signal is not None:
                 self._save(None)
                 return "signal"
@@ -81,16 +80,8 @@ class Run:
 
     def _advance(self, progress: Silent) -> None:
         """Takes the steps of the next chunk, and looks at what they said."""
-        epoch, position = divmod(self.step, self.plan.steps_per_epoch)
-        if self._order[0] != epoch:
-            rows, steps, batch_size = len(self._data.label), self.plan.steps_per_epoch, self.plan.batch_size
-            order = epoch_order(self._root, epoch, rows=rows, steps=steps, batch_size=batch_size)
-            self._order = (epoch, order)
         length = self.plan.chunk_length(self.step)
-        state, info = self._chunk(
-            self.tree["state"], self.tree["constants"], self._data, self._order[1], position, self._root,
-            length=length,
-        )  # fmt: skip
+        state, info = self.feed.advance(self.tree, self.step, length)
         self.tree["state"], info = state, jax.device_get(info)
         self._require_finite(info)
         self.step += length
@@ -127,7 +118,8 @@ class Run:
     def _fit_temperature(self, validation: Validation) -> None:
         """Makes the model as sure of itself as it is right on the validation rows."""
         fitted = with_temperature(self.variables, validation.temperature(self.variables))
-        self.tree["constants"] = fitted["constants"]
+        mesh = mesh_of(self.tree)
+        self.tree["constants"] = fitted["constants"] if mesh is None else placed(fitted["constants"], everywhere(mesh))
 
     def _rates(self) -> dict[str, float]:
         """Returns the learning rates of the last step."""

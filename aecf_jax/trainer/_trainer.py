@@ -6,27 +6,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
+from jax.sharding import Mesh
 
 from aecf_jax.checkpoint import Checkpoints
-from aecf_jax.config import AECFConfig
+from aecf_jax.config import AECFConfig, DeviceConfig, StreamConfig
 from aecf_jax.data import Dataset, Part
 from aecf_jax.errors import require
 from aecf_jax.evaluate import predict
 from aecf_jax.logs import JsonlWriter, MultiWriter, Writer, check_logger, make_writer
 from aecf_jax.metrics import evaluate_predictions
 from aecf_jax.model import AECF_CLIP
+from aecf_jax.train import make_mesh, placed, shards, tree_shardings
+from aecf_jax.trainer._feed import Order, make_feed
 from aecf_jax.trainer._inputs import as_dataset, fitted_constants, on_device
 from aecf_jax.trainer._keeper import Keeper
-from aecf_jax.trainer._load import checkpoint_tree, load_model, model_variables
+from aecf_jax.trainer._load import abstract_tree, checkpoint_tree, load_model, model_variables
 from aecf_jax.trainer._memory import Memory
 from aecf_jax.trainer._plan import Limits, Plan
+from aecf_jax.trainer._processes import agreed_clock, is_first, last_words, several
 from aecf_jax.trainer._progress import Bar, Silent
 from aecf_jax.trainer._resume import data_facts, require_same_run
+from aecf_jax.trainer._room import BLOCK_ROWS, longest_chunk, streams
 from aecf_jax.trainer._run import Run, Stopped
 from aecf_jax.trainer._signals import interrupts
 from aecf_jax.trainer._start import started_from
 from aecf_jax.trainer._validate import Validation
+
+_LOST = (
+    "The run in {folder} ended before its time, here or in another process. Start all of its processes "
+    "again, each with --resume {folder}: it goes on from its last checkpoint."
+)
 
 HISTORY = "metrics.jsonl"
 """The file in a run's folder that every logged metric is in, whatever the logger."""
@@ -47,6 +56,8 @@ class AECFTrainer:
         progress: whether to show a progress bar on the standard error.
         checkpoint_seconds: least time between writing checkpoints; 0 writes at every validation. What a kill takes
             from memory meanwhile, a resumed run computes again.
+        devices: which devices to train on; several processes of a run call `join_processes` first.
+        streaming: whether rows lie on the device or come to it chunk by chunk.
 
     Raises:
         InputError: for an unknown logger, or a value out of range in `trainer_kwargs`.
@@ -64,6 +75,8 @@ class AECFTrainer:
         run_dir: str | Path = ".",
         progress: bool = False,
         checkpoint_seconds: float = 10.0,
+        devices: DeviceConfig | None = None,
+        streaming: StreamConfig | None = None,
     ) -> None:
         self._limits = Limits.of(config)
         epochs = self._limits.max_epochs
@@ -71,6 +84,7 @@ class AECFTrainer:
         self.run_dir = Path(run_dir)
         self._logger_type, self._logger_config = logger_type, dict(logger_config or {})
         self._progress = progress and self._limits.progress
+        self._devices, self._streaming = devices or DeviceConfig(), streaming or StreamConfig()
         require(checkpoint_seconds >= 0, "checkpoint_seconds", "be at least 0", checkpoint_seconds)
         self._checkpoint_seconds = checkpoint_seconds
         self._model: AECF_CLIP | None = None
@@ -84,7 +98,8 @@ class AECFTrainer:
             InputError: if nothing was trained and the run's folder has no checkpoint.
         """
         if self._model is None:
-            self._model = load_model(self.run_dir / self.config.checkpoint_dir).model
+            mesh = make_mesh(self._devices.axes)
+            self._model = load_model(self.run_dir / self.config.checkpoint_dir, mesh=mesh).model
         return self._model
 
     def fit(
@@ -109,13 +124,16 @@ class AECFTrainer:
             InputError: if the data do not fit the configuration; if the folder holds checkpoints and this is not to
                 resume, or it is and settings or data differ; if something cannot be written.
             NonFiniteLossError: if the loss becomes infinite or NaN.
+            LostProcessError: if another process of the run ended.
         """
         rows = as_dataset(train, self.config, "train")
         checks = self._validation_rows(val)
         checkpoints = Checkpoints(self.run_dir / self.config.checkpoint_dir, keep_best=self.config.keep_checkpoints)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(last_words(_LOST.format(folder=self.run_dir)))
             noted = stack.enter_context(interrupts())
             run = self._start(rows, checks, checkpoints, resume=resume, start=start)
+            stack.callback(run.feed.close)
             writer = self._writer(run.step)
             stack.callback(writer.close)
             progress = stack.enter_context(self._bar(run))
@@ -167,34 +185,57 @@ class AECFTrainer:
         require(resume or not found, "run_dir", "hold no checkpoints of another run", str(self.run_dir), hint)
         if resume and not found:
             warnings.warn(f"There is no checkpoint in {checkpoints.directory}: training starts anew.", stacklevel=3)
-        plan, data = Plan.of(config, len(train), self._limits), on_device(train)
-        checked = None if val is None else on_device(val)
-        facts = data_facts(data, checked, plan.steps_per_epoch)
-        meta = checkpoints.read_meta()
+        mesh, meta = make_mesh(self._devices.axes), checkpoints.read_meta()
+        streamed = several() or streams(self._streaming, [train] if val is None else [train, val])
+        shuffled = self._shuffled(train, meta)
+        block, longest = (shuffled["rows"], shuffled["steps"]) if shuffled else (None, None)
+        plan = Plan.of(config, len(train), self._limits, longest)
+        parts = shards(mesh)
+        require(plan.batch_size % parts == 0, "batch_size", f"be a multiple of {parts}, the devices along data",
+                plan.batch_size)  # fmt: skip
+        data = None if streamed else on_device(train, mesh)
+        checked = val if val is None or streamed else on_device(val)
+        facts = data_facts(data or train, checked, plan.steps_per_epoch, shuffled)
         if meta is not None:
             require_same_run(meta, config, facts)
-        tree, memory = checkpoint_tree(config), Memory()
-        restored = checkpoints.restore_latest(tree, delete_damaged=True)
+        restored = checkpoints.restore_latest(abstract_tree(config, mesh), delete_damaged=True)
         if restored is None:
-            tree["constants"] = fitted_constants(model_variables(tree), config, train)["constants"]
-            tree = tree if start is None else started_from(start, tree, config)
+            tree, memory = self._new_tree(train, mesh, start), Memory()
         else:
             tree, memory = restored.state, Memory.of(restored.meta["memory"])
-        validation = None
-        if val is not None and checked is not None:
-            validation = Validation(val, checked, config, jax.random.key(config.seed))
-        keeper = Keeper(checkpoints, config.keep_checkpoints, self._checkpoint_seconds)
-        return Run(config, plan, data, validation, tree, keeper, memory, facts)
+        validation = None if val is None else Validation(val, config, streamed=streamed, mesh=mesh)
+        keeper = Keeper(checkpoints, config.keep_checkpoints, self._checkpoint_seconds, agreed_clock())
+        feed = make_feed(train, data, Order(config.seed, len(train), plan, block), config, mesh)
+        return Run(config, plan, feed, validation, tree, keeper, memory, facts)
+
+    def _shuffled(self, train: Dataset, meta: Mapping[str, Any] | None) -> dict[str, int] | None:
+        """Returns how rows are shuffled that are read from disk, if they are: as the run began, wherever it goes on."""
+        if meta is not None:
+            return meta["data"].get("order")
+        if not streams(self._streaming, [train]):
+            return None
+        return {"rows": BLOCK_ROWS, "steps": longest_chunk(train, min(self.config.batch_size, len(train)))}
+
+    def _new_tree(self, train: Dataset, mesh: Mesh | None, start: AECF_CLIP | None) -> dict[str, Any]:
+        """Returns what a new run starts with."""
+        tree = checkpoint_tree(self.config, mesh)
+        tree["constants"] = fitted_constants(model_variables(tree), self.config, train)["constants"]
+        tree = tree if start is None else started_from(start, tree, self.config)
+        return tree if mesh is None else placed(tree, tree_shardings(tree, mesh))
 
     def _writer(self, step: int) -> Writer:
-        """Returns what metrics are logged to."""
+        """Returns what metrics are logged to: of several processes, by the first alone."""
+        if not is_first():
+            return MultiWriter([])
         history = JsonlWriter(self.run_dir / HISTORY, last_step=step)
         folder = self.run_dir / self.config.log_dir
         return MultiWriter([history, make_writer(self._logger_type, folder, self._logger_config, last_step=step)])
 
     def _bar(self, run: Run) -> Silent:
         """Returns what shows the progress."""
-        return Bar(run.plan.total_steps, run.plan.steps_per_epoch, run.step) if self._progress else Silent()
+        return (
+            Bar(run.plan.total_steps, run.plan.steps_per_epoch, run.step) if self._progress and is_first() else Silent()
+        )
 
     def _results(self, run: Run, checkpoints: Checkpoints, stopped: Stopped, signal: int | None) -> dict[str, Any]:
         """Returns how the training ended, and makes the best checkpoint's variables those of the model."""

@@ -1,16 +1,28 @@
 """Validation: the loss by which checkpoints are chosen, and the metrics of the whole validation part."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jax.sharding import Mesh
+from jaxtyping import Array
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.data import Dataset
+from aecf_jax.data import Dataset, let_go
 from aecf_jax.metrics import evaluate_predictions
 from aecf_jax.nn import with_temperature
-from aecf_jax.train import hidden_pattern, validation_step
+from aecf_jax.train import (
+    along_data,
+    assembled,
+    everywhere,
+    fetched,
+    hidden_pattern,
+    own_columns,
+    shards,
+    validation_step,
+)
 from aecf_jax.trainer._temperature import fitted_temperature
 from aecf_jax.types import Batch
 
@@ -19,7 +31,7 @@ _HEADLINES = ("accuracy", "map", "r2", "cosine_similarity", "centroid_accuracy")
 
 
 class Validation:
-    """The validation rows, on the device in blocks, with the pattern that is hidden from them.
+    """The validation rows, in blocks, with the pattern that is hidden from them.
 
     `val_loss`, by which checkpoints are chosen, is the mean of the task's loss with everything present and with a
     pattern hidden that is drawn once from the seed, each modality with probability `masking_prob`: a model that is
@@ -27,18 +39,19 @@ class Validation:
 
     Args:
         dataset: the rows.
-        batch: the same, on the device.
         config: all settings.
-        root: the run's key.
+        streamed: whether every validation reads the rows anew, instead of keeping them on the device.
+        mesh: the devices; None: one.
     """
 
-    def __init__(self, dataset: Dataset, batch: Batch, config: AECFConfig, root: Key[Array, ""]) -> None:
-        self._config, self._label, self._present = config, dataset.label, dataset.present
-        visible = hidden_pattern(batch.present, config=config, root=root)
-        self._blocks: list[tuple[Batch, Array]] = []
-        for start in range(0, len(dataset), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            self._blocks.append((jax.tree.map(lambda array, r=rows: array[r], batch), visible[rows]))
+    def __init__(
+        self, dataset: Dataset, config: AECFConfig, *, streamed: bool = False, mesh: Mesh | None = None
+    ) -> None:
+        self._config, self._dataset, self._mesh = config, dataset, mesh
+        root = jax.random.key(config.seed)
+        self._visible = np.asarray(hidden_pattern(jnp.asarray(dataset.present), config=config, root=root))
+        self._rows = list(_pieces(len(dataset), shards(mesh)))
+        self._blocks = None if streamed else [self._block(rows) for rows in self._rows]
 
     def temperature(self, variables: Any) -> float:
         """Returns the temperature that fits these rows best, with everything present and with the pattern hidden.
@@ -48,7 +61,7 @@ class Validation:
         """
         infos = self._infos(with_temperature(variables, 1.0))
         logits = np.concatenate([info.full.output for info in infos] + [info.hidden_output for info in infos])
-        label = np.concatenate([self._label, self._label])
+        label = np.concatenate([self._dataset.label, self._dataset.label])
         return fitted_temperature(logits, np.asarray(variables["constants"]["prior"]), label)
 
     def metrics(self, variables: Any) -> dict[str, float]:
@@ -58,7 +71,7 @@ class Validation:
             variables: the model's.
         """
         infos = self._infos(variables)
-        rows = np.array([len(visible) for _, visible in self._blocks], np.float64)
+        rows = np.array([piece.stop - piece.start for piece in self._rows], np.float64)
         full, hidden = (
             float(np.average([float(loss) for loss in losses], weights=rows))
             for losses in ([info.full_loss for info in infos], [info.hidden_loss for info in infos])
@@ -67,14 +80,33 @@ class Validation:
             np.concatenate([getattr(info.full, name) for info in infos]) for name in ("output", "weights", "entropy")
         )
         metrics = evaluate_predictions(
-            output, self._label, self._config.task_type, weights=weights, entropy=entropy, present=self._present
-        )
+            output, self._dataset.label, self._config.task_type, weights=weights, entropy=entropy,
+            present=self._dataset.present,
+        )  # fmt: skip
         losses = {"val_loss": 0.5 * (full + hidden), "val_full_loss": full, "val_hidden_loss": hidden}
         return losses | {f"val_{name}": value for name, value in metrics.items()}
 
     def _infos(self, variables: Any) -> list[Any]:
         """Returns what validation computes of each block, on the host."""
-        return jax.device_get([validation_step(variables, *block, config=self._config) for block in self._blocks])
+        if self._blocks is not None:
+            return fetched([validation_step(variables, *block, config=self._config) for block in self._blocks])
+        blocks = map(self._block, self._rows)
+        return [fetched(validation_step(variables, *block, config=self._config)) for block in blocks]
+
+    def _block(self, rows: slice) -> tuple[Batch, Array]:
+        """Returns some rows on the device, and what is visible of them."""
+        data = Batch(dict(self._dataset.features), self._dataset.label, self._dataset.present)  # pyright: ignore[reportArgumentType]
+        return jax.tree.map(lambda array: self._placed(array, rows), (data, self._visible))
+
+    def _placed(self, array: np.ndarray, rows: slice) -> Array:
+        """Returns some rows of an array on the devices: cut along `data` where there are enough."""
+        mesh, count = self._mesh, rows.stop - rows.start
+        shape = (count, *array.shape[1:])
+        sharding = None if mesh is None else everywhere(mesh) if count % shards(mesh) else along_data(mesh)
+        own = slice(0, count) if sharding is None else own_columns(shape, sharding, 0)
+        read = np.array(array[rows.start + own.start : rows.start + own.stop])
+        let_go(array)
+        return jnp.asarray(read) if sharding is None else assembled(read, shape, sharding, 0)
 
     def headline(self, metrics: dict[str, float]) -> dict[str, float]:
         """Returns the few metrics that a progress bar has room for.
@@ -84,3 +116,13 @@ class Validation:
         """
         names = ["val_loss", *(f"val_{name}" for name in _HEADLINES)]
         return {name: metrics[name] for name in names if name in metrics}
+
+
+def _pieces(rows: int, parts: int) -> Iterable[slice]:
+    """Yields blocks of rows that can be cut into equal parts, and last, perhaps, one that cannot."""
+    size = -(-_BLOCK // parts) * parts
+    whole = rows - rows % parts
+    for start in range(0, whole, size):
+        yield slice(start, min(start + size, whole))
+    if whole < rows:
+        yield slice(whole, rows)

@@ -13,7 +13,7 @@ from aecf_jax.data import Dataset
 from aecf_jax.errors import InputError, MissingExtraError, NonFiniteLossError
 from aecf_jax.train import TrainChunk, _step, make_train_chunk
 from aecf_jax.trainer import AECFTrainer, load_model
-from aecf_jax.trainer._inputs import as_dataset, on_device
+from aecf_jax.trainer._inputs import as_dataset
 from aecf_jax.trainer._validate import Validation
 from tests.train.small import small_arrays
 from tests.trainer.job import fit, job_config
@@ -112,7 +112,7 @@ def test_validation_in_blocks_is_validation_at_once(trained, monkeypatch):
 
     def found(block):
         monkeypatch.setattr("aecf_jax.trainer._validate._BLOCK", block)
-        validation = Validation(rows, on_device(rows), trainer.config, jax.random.key(0))
+        validation = Validation(rows, trainer.config, streamed=block == 16)
         return validation.metrics(trainer.model.variables)
 
     whole = found(24)
@@ -139,7 +139,7 @@ def test_constants_are_fitted_on_the_training_rows(trained):
 
 def test_one_program_serves_the_whole_run_and_those_after_it(tmp_path, monkeypatch):
     chunk = TrainChunk(job_config(), 6)
-    monkeypatch.setattr("aecf_jax.trainer._run.make_train_chunk", lambda config, steps_per_epoch: chunk)
+    monkeypatch.setattr("aecf_jax.trainer._feed.make_train_chunk", lambda *_: chunk)
     fit(tmp_path / "one")
     # Chunks of three steps, in six epochs of six.
     assert chunk.traces == 1
@@ -205,7 +205,7 @@ def test_non_finite_loss_names_its_step_and_the_last_good_checkpoint(tmp_path, m
         return components | {"total_loss": jax.numpy.where(done >= 7, jax.numpy.nan, components["total_loss"])}
 
     monkeypatch.setattr(_step, "_components", poisoned)
-    monkeypatch.setattr("aecf_jax.trainer._run.make_train_chunk", TrainChunk)
+    monkeypatch.setattr("aecf_jax.trainer._feed.make_train_chunk", lambda config, steps, _: TrainChunk(config, steps))
     run = tmp_path / "run"
     with pytest.raises(NonFiniteLossError) as raised:
         fit(run, seconds=1e9)
@@ -220,14 +220,14 @@ def test_non_finite_loss_names_its_step_and_the_last_good_checkpoint(tmp_path, m
 
 def test_gradient_that_is_not_finite_stops_the_run_too(tmp_path, monkeypatch):
     """Its loss is finite still, and the parameters are not any more: they must not be saved."""
-    monkeypatch.setattr("aecf_jax.trainer._run.make_train_chunk", _chunk_with_infinite_gradient)
+    monkeypatch.setattr("aecf_jax.trainer._feed.make_train_chunk", _chunk_with_infinite_gradient)
     with pytest.raises(NonFiniteLossError, match=r"The gradient's norm became inf at step 2 .*; nothing was saved yet"):
         fit(tmp_path, seconds=0.0)
     assert not (tmp_path / "checkpoints").exists()
 
 
-def _chunk_with_infinite_gradient(config, steps_per_epoch):
-    chunk = make_train_chunk(config, steps_per_epoch)
+def _chunk_with_infinite_gradient(config, steps_per_epoch, mesh):
+    chunk = make_train_chunk(config, steps_per_epoch, mesh)
 
     def advance(*arguments, **settings):
         state, info = chunk(*arguments, **settings)
