@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 
 from aecf_jax.errors import require
 from aecf_jax.nn._curriculum import CurriculumMasking, MaskingInfo
+from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.ops import gate_entropy, masked_softmax
 
@@ -84,7 +85,7 @@ class MultimodalAttentionPool(nn.Module):
         self.out_kernel = self.param("out_kernel", nn.initializers.lecun_normal(), (width, width), jnp.float32)
         if self.bias:
             self.out_bias = self.param("out_bias", nn.initializers.zeros_init(), (width,), jnp.float32)
-        self.drop = nn.Dropout(self.dropout)
+        self.drop = Dropout(self.dropout)
 
     def __call__(
         self,
@@ -114,7 +115,7 @@ class MultimodalAttentionPool(nn.Module):
         safe = without_padding(keys, key_padding_mask)
         mixed = safe if values is None else without_padding(values, key_padding_mask)
         scale = jnp.ones((keys.shape[0], self.num_heads, *present.shape[1:]))
-        scale = self.drop(scale, deterministic=not train)
+        scale = self.drop(scale, train=train)
         pooled = jax.checkpoint(self._pooled) if self.remat else self._pooled
         # As numbers, since rematerialization draws the same mask twice, which a key may not be used for.
         numbers = None if draw is None else jax.random.key_data(draw)

@@ -1,11 +1,9 @@
-"""Dropout whose probability may be an argument of the compiled program."""
+"""Dropout whose probability may be an argument of the compiled program, and whose randomness is cheap."""
 
-import jax
-import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from aecf_jax.ops import is_on
+from aecf_jax.ops import dropout, is_on
 from aecf_jax.types import Scalar
 
 
@@ -15,7 +13,7 @@ class Dropout(nn.Module):
     Attributes:
         rate: probability that a unit is zeroed, below 1.
 
-    Source: `flax.linen.Dropout`, with the same draws. Differs: the rate may be traced.
+    Source: `flax.linen.Dropout`. Differs: other draws, at a tenth of the cost; the rate may be traced.
     """
 
     rate: Scalar
@@ -28,10 +26,4 @@ class Dropout(nn.Module):
             x: units.
             train: whether anything is zeroed; then the apply call needs a "dropout" key.
         """
-        if not train or not is_on(self.rate):
-            return x
-        keep = 1.0 - self.rate
-        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
-        # A product: XLA makes one of a quotient by a single number, and rounds otherwise where runs are side by side.
-        # In the type of the units: a float32 argument would turn bfloat16 units into float32 ones.
-        return jnp.where(kept, x * jnp.asarray(1.0 / keep, x.dtype), jnp.zeros_like(x))
+        return dropout(x, self.rate, key=self.make_rng("dropout")) if train and is_on(self.rate) else x

@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from aecf_jax.errors import nearest, require
+from aecf_jax.nn._dense import Dense
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.nn._mlp import ACTIVATIONS, MLP
@@ -40,7 +41,7 @@ class IdentityEncoder(nn.Module):
         validate_tensor_input(x, "x", 2, (-1, self.input_dim))
         if self.input_dim == self.output_dim:
             return x
-        return nn.Dense(self.output_dim, dtype=self.dtype, name="proj")(x)
+        return Dense(self.output_dim, self.dtype, name="proj")(x)
 
 
 class LinearEncoder(nn.Module):
@@ -69,7 +70,7 @@ class LinearEncoder(nn.Module):
             train: whether dropout acts; then the apply call needs a "dropout" key.
         """
         validate_tensor_input(x, "x", 2, (-1, self.input_dim))
-        x = nn.Dense(self.output_dim, dtype=self.dtype, name="proj")(x)
+        x = Dense(self.output_dim, self.dtype, name="proj")(x)
         x = jax.nn.relu(x) if self.use_activation else x
         return Dropout(self.dropout)(x, train=train)
 

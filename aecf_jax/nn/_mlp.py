@@ -9,6 +9,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from aecf_jax.nn._dense import Dense
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.types import Scalar
 
@@ -61,7 +62,7 @@ class MLP(nn.Module):
         """One linear layer's output."""
         if multiplied:
             return x + jnp.broadcast_to(self.variables["params"][name]["bias"], x.shape)
-        return nn.Dense(width, dtype=self.dtype, kernel_init=init, name=name)(x)
+        return Dense(width, self.dtype, init, name=name)(x)
 
 
 def first_kernel(params: Mapping[str, Any]) -> Float[Array, "width out"]:

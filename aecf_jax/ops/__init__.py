@@ -1,5 +1,7 @@
 """Pure array mathematics on JAX alone: weights over what is present, entropy, masks, schedules."""
 
+from aecf_jax.ops._dropout import dropout as dropout
+from aecf_jax.ops._dropout import hashed_uniform as hashed_uniform
 from aecf_jax.ops._entropy import gate_entropy as gate_entropy
 from aecf_jax.ops._experts import confidence as confidence
 from aecf_jax.ops._experts import dempster_shafer as dempster_shafer
@@ -14,6 +16,7 @@ from aecf_jax.ops._masking import Rate as Rate
 from aecf_jax.ops._masking import hiding_probability as hiding_probability
 from aecf_jax.ops._masking import sample_visible as sample_visible
 from aecf_jax.ops._masking import uniform_sizes as uniform_sizes
+from aecf_jax.ops._matmul import matmul as matmul
 from aecf_jax.ops._scalars import is_on as is_on
 from aecf_jax.ops._schedules import linear_ramp as linear_ramp
 from aecf_jax.ops._schedules import warmup_cosine as warmup_cosine

@@ -1,0 +1,34 @@
+"""A linear layer."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from aecf_jax.ops import matmul
+
+
+class Dense(nn.Module):
+    """A product with a kernel, plus a bias; parameters and what is returned are float32.
+
+    Attributes:
+        width: of the output.
+        dtype: type that is multiplied in; sums are float32.
+        kernel_init: makes the kernel.
+
+    Source: `flax.linen.Dense`, with its parameters. Differs: bfloat16 products are added up and returned in float32.
+    """
+
+    width: int
+    dtype: DTypeLike = jnp.float32
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch out"]:
+        """Returns the layer's output."""
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.width), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.width,), jnp.float32)
+        product = matmul(x, kernel, dtype=self.dtype)
+        return product + jnp.broadcast_to(bias, product.shape)

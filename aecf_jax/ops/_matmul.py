@@ -1,0 +1,86 @@
+"""Matrix products of a layer, forward and backward, in the order and layout in which they are fast on the CPU."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+_LARGE = 2**16
+_BITS = {jnp.dtype(jnp.float32): jnp.uint32, jnp.dtype(jnp.bfloat16): jnp.uint16}
+
+
+def matmul(
+    x: Float[Array, "*batch width"], kernel: Float[Array, "width out"], *, dtype: Any = jnp.float32
+) -> Float[Array, "*batch out"]:
+    """Returns x @ kernel, added up in float32.
+
+    Args:
+        x: rows.
+        kernel: weights.
+        dtype: what is multiplied is rounded to, float32 or bfloat16; so it is in the gradient. Small kernels are
+            multiplied in float32 after that, where bfloat16 units have nothing to gain.
+
+    >>> import jax.numpy as jnp
+    >>> matmul(jnp.ones((2, 3)), jnp.ones((3, 1))).tolist()
+    [[3.0], [3.0]]
+    """
+    return _matmul(x, kernel, jnp.dtype(dtype))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _matmul(x: Array, kernel: Array, dtype: Any) -> Array:
+    """The product."""
+    return _forward(x, kernel, dtype)[0]
+
+
+def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, Array]]:
+    """The product, and what its gradient needs, rounded already."""
+    x, kernel = (_rounded(array, dtype, kernel) for array in (x, kernel))
+    return _product(x, kernel), (x, kernel)
+
+
+def _backward(dtype: Any, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    """The gradients with respect to rows and kernel."""
+    x, kernel = kept
+    rows = x.reshape(-1, x.shape[-1])
+    gradient = _rounded(gradient.reshape(-1, gradient.shape[-1]), dtype, kernel)
+    to_x = _product(gradient, kernel.T if kernel.dtype == jnp.float32 else _turned(kernel))
+    # The smaller of the matrices is the one that is turned.
+    narrow = 4 * kernel.shape[1] <= kernel.shape[0]
+    to_kernel = _turned(_product(gradient.T, rows)) if narrow else _product(_turned(rows), gradient)
+    return to_x.reshape(x.shape), to_kernel
+
+
+_matmul.defvjp(_forward, _backward)
+
+
+def _rounded(x: Array, dtype: Any, kernel: Array) -> Array:
+    """Numbers rounded to a type; those to be multiplied with a small kernel still float32."""
+    if dtype == jnp.float32:
+        return x.astype(dtype)
+    return x.astype(dtype) if kernel.size >= _LARGE else lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
+
+
+def _product(x: Array, kernel: Array) -> Array:
+    """A product added up in float32."""
+    return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+def _turned(x: Array) -> Array:
+    """Returns the transposed matrix; on the CPU laid out anew, where that pays.
+
+    XLA:CPU multiplies fast, and bfloat16 as such, only where both matrices lie row by row; it folds a transposition
+    into the product next to it, which then takes up to thirty times as long.
+    """
+    if x.size < _LARGE and x.dtype == jnp.float32:
+        return x.T
+    return lax.platform_dependent(x, cpu=_laid_out, default=jnp.transpose)
+
+
+def _laid_out(x: Array) -> Array:
+    """The transposed matrix, as what a branch returns, which XLA leaves as it is; the branch is always taken."""
+    one_bit = lax.bitcast_convert_type(x[0, 0], _BITS[x.dtype]) & 1
+    return lax.cond(one_bit < 2, jnp.transpose, lambda x: jnp.zeros(x.shape[::-1], x.dtype), x)

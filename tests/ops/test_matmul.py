@@ -1,0 +1,72 @@
+"""Products and their gradients against float64, in both types and at every size that takes another path."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aecf_jax.ops import matmul
+
+# Small; narrow; large and square; large and narrow; odd; one row; as wide as no power of two.
+SHAPES = [(8, 16, 16), (512, 256, 2), (512, 512, 128), (256, 1024, 64), (64, 257, 257), (1, 256, 256), (2, 2048, 33)]
+
+
+def arrays(rows, width, out):
+    random = np.random.default_rng(rows)
+    return [random.normal(size=shape).astype(np.float32) for shape in ((rows, width), (width, out), (rows, out))]
+
+
+def error(found, expected) -> float:
+    return float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
+
+
+def product_and_gradients(dtype):
+    def loss(x, kernel, weights):
+        found = matmul(x, kernel, dtype=dtype)
+        return jnp.sum(found * weights), found
+
+    return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_products_and_gradients_are_those_of_float64(shape, dtype):
+    x, kernel, weights = arrays(*shape)
+    low = dtype == jnp.bfloat16
+    # bfloat16 has 8 bits: 2**-9 for each factor, and a sum of hundreds keeps their relative size.
+    most = 1e-2 if low else 2e-6
+    (_, found), (to_x, to_kernel) = jax.jit(product_and_gradients(dtype))(x, kernel, weights)
+    wide = [array.astype(np.float64) for array in (x, kernel, weights)]
+    assert error(found, wide[0] @ wide[1]) < most
+    assert error(to_x, wide[2] @ wide[1].T) < most
+    assert error(to_kernel, wide[0].T @ wide[2]) < most
+    assert {array.dtype for array in (found, to_x, to_kernel)} == {jnp.dtype(jnp.float32)}
+    if not low:
+        np.testing.assert_array_equal(found, jax.jit(jnp.matmul)(x, kernel))
+
+
+def test_bfloat16_is_added_up_in_float32():
+    x, kernel = jnp.ones((1, 4096)), jnp.ones((4096, 16)).at[0].set(1 / 128)
+    # 4095 has 12 bits, and 1/128 would be lost to any sum that is rounded to 8.
+    assert matmul(x, kernel, dtype=jnp.bfloat16).tolist() == [[4095.0078125] * 16]
+
+
+@pytest.mark.parametrize("axes", [(0, 0, None), (0, None, None), (None, 0, None)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_many_at_once_are_each_alone(axes, dtype):
+    x, kernel, weights = arrays(64, 257, 257)
+    both = [np.stack([one, 2 * one]) if axis == 0 else one for one, axis in zip((x, kernel), axes, strict=False)]
+    together = jax.jit(jax.vmap(product_and_gradients(dtype), in_axes=axes))(*both, weights)
+    alone = jax.jit(product_and_gradients(dtype))(*(one[1] if one.ndim == 3 else one for one in both), weights)
+    for found, expected in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+        assert error(found[1], np.asarray(expected)) < (1e-2 if dtype == jnp.bfloat16 else 2e-6)
+
+
+def test_axes_before_the_last_are_rows():
+    x, kernel, weights = arrays(8, 16, 16)
+    work = jax.jit(product_and_gradients(jnp.float32))
+    (_, found), (to_x, to_kernel) = work(x, kernel, weights)
+    cube = work(x.reshape(2, 4, 16), kernel, weights.reshape(2, 4, 16))
+    for one, other in zip((cube[0][1], *cube[1]), (found, to_x, to_kernel), strict=True):
+        # Another program may add in another order.
+        np.testing.assert_allclose(np.reshape(one, other.shape), other, rtol=1e-5, atol=1e-5)
