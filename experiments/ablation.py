@@ -37,10 +37,10 @@ MEAN = "mean of rates"
 DRAWS = 1000
 LEVEL = 0.95
 PARTS: Mapping[str, Mapping[str, Any]] = {
-    "full": {"fusion": "gated"},
-    "no_gate": {"fusion": "gated", "gate_disabled": True, "entropy_reg": False},
-    "no_entropy": {"fusion": "gated", "entropy_reg": False},
-    "no_curmask": {"fusion": "gated", "curriculum_mask": False},
+    "full": {"fusion": "gated", "entropy_reg": True},
+    "no_gate": {"fusion": "gated", "gate_disabled": True},
+    "no_entropy": {"fusion": "gated"},
+    "no_curmask": {"fusion": "gated", "entropy_reg": True, "curriculum_mask": False},
 }
 Drawns = dict[str, dict[tuple[str, str], Drawn]]
 """Variant -> (metric, rate) -> its values over seeds, and those on resampled rows."""

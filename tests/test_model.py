@@ -62,7 +62,7 @@ def test_wrong_inputs_are_named():
 
 
 def test_info_counts_the_parameters():
-    info = AECF_CLIP(CONFIG).get_model_info()
+    info = AECF_CLIP(CONFIG.update(fusion="gated")).get_model_info()
     layers = 2 * (16 * 8 + 8 + 8 * 8 + 8) + (16 * 8 + 8 + 8 * 2 + 2) + (8 * 8 + 8 + 8 * 4 + 4) + 1
     assert info["total_parameters"] == info["trainable_parameters"] == layers
     assert info["modalities"] == ["image", "text"]

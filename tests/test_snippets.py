@@ -78,6 +78,7 @@ def test_fault_gate_hidden_dims_and_entropy_max_coeff_take_effect():
     config = AECFConfig(
         modalities=["image", "text", "audio"], task_type="regression", num_classes=1, feat_dim=768,
         gate_hidden_dims=[1024, 512], learning_rate=5e-4, entropy_max_coeff=0.2, masking_strategy="entropy_min",
+        fusion="gated", entropy_reg=True,
     )  # fmt: skip
     gate = AECF_CLIP(config).variables["params"]["fusion"]["gate"]["mlp"]
     assert gate["hidden_0"]["kernel"].shape[1] == 1024

@@ -74,12 +74,14 @@ class AECFConfig:
     head_dropout: float = 0.1
     """Probability that dropout zeroes a hidden unit of the head, in training."""
 
-    fusion: FusionType = "gated"
-    """How the modalities become one prediction: see docs/fusions.md. gated: the head reads the gate's weighted mean."""
+    fusion: FusionType = "aecf"
+    """How the modalities become one prediction: see docs/fusions.md. aecf: experts whose evidence adds up."""
     attention_heads: int = 1
     """Heads of the attention fusion; they divide embed_dim."""
-    evidence_power: float = 1.5
+    evidence_power: float = 1.25
     """How much the aecf fusion discounts agreement: k equal opinions count as k**(1 / evidence_power); 1: as k."""
+    evidence_restored: float = 0.5
+    """Share of the evidence lost to contradiction that the aecf fusion gives back, in logarithms; 1: it never falls."""
     gate_hidden_dims: Sequence[int] = (64,)
     """Hidden widths of the gate."""
     gate_hidden_dim: int | None = None
@@ -111,13 +113,15 @@ class AECFConfig:
     """Epochs over which learning rates rise linearly to their peak, before the cosine to 0."""
     gradient_clip_val: float = 1.0
     """Largest global norm of a gradient."""
+    average_epochs: float = 5.0
+    """Time constant, in epochs, of the running average of the parameters that is evaluated; 0: the last parameters."""
     mixed_precision: bool = False
     """Compute in bfloat16, with float32 parameters, reductions and losses."""
     seed: int = 0
     """Root of all randomness of training: initialization, order, masks, dropout."""
     val_check_interval: float = 1.0
     """Fraction of an epoch between validations, in (0, 1]."""
-    early_stopping_patience: int = 40
+    early_stopping_patience: int = 20
     """Validations without improvement after which training stops; 0: never."""
     early_stopping_min_delta: float = 1e-4
     """Least fall of the validation loss that counts as improvement."""
@@ -155,7 +159,7 @@ class AECFConfig:
     pair_training: bool = True
     """Train on the full and on the hidden view of every batch, with equal weight."""
 
-    entropy_reg: bool = True
+    entropy_reg: bool = False
     """Reward the entropy of the gate's weights."""
     entropy_free_epochs: int = 0
     """Epochs at the start without entropy reward."""
@@ -173,7 +177,7 @@ class AECFConfig:
     """Passes with dropout that predictive and mutual_information take the row's uncertainty from."""
     ece_penalty_coeff: float = 0.0
     """Coefficient of the differentiable calibration error."""
-    l2_logits_coeff: float = 1e-4
+    l2_logits_coeff: float = 0.0
     """Coefficient of the mean squared logit."""
     consistency_coeff: float = 1.0
     """Coefficient of KL(full prediction, stopped || prediction from what is visible)."""
@@ -181,13 +185,13 @@ class AECFConfig:
     """Coefficient of the squared distance between each single modality's prediction and the full, stopped one."""
     consistency_ramp_epochs: int = 5
     """Epochs over which the consistency, the confidence and the subset calibration terms rise linearly."""
-    unimodal_coeff: float = 0.0
+    unimodal_coeff: float = 1.0
     """Coefficient of the loss of every modality's own prediction, summed over the modalities."""
-    confidence_coeff: float = 0.0
+    confidence_coeff: float = 5.0
     """Coefficient of the mean amount by which confidence falls from what is visible to everything present."""
     subset_calibration_coeff: float = 0.0
     """Coefficient of the gap of mean confidence and accuracy, by the number of visible modalities."""
-    fit_temperature: bool = False
+    fit_temperature: bool = True
     """Fit one temperature of the output on the validation rows, for every checkpoint; classification only."""
     focal_alpha: float = 0.5
     """Weight of positive labels in the multi-label focal loss; negatives have 1 - focal_alpha."""
@@ -218,6 +222,11 @@ class AECFConfig:
     def separate_experts(self) -> bool:
         """Whether every modality is trained by itself, and the fusion is a rule without parameters."""
         return self.fusion in ("late", "late_logits", "poe", "unimodal")
+
+    @property
+    def isolated_experts(self) -> bool:
+        """Whether every modality's encoder and expert are trained by that modality's own loss alone."""
+        return self.separate_experts or self.fusion == "aecf"
 
     @property
     def tempered(self) -> bool:

@@ -20,9 +20,9 @@ _POSITIVE = (
 _NON_NEGATIVE = (
     "weight_decay", "warmup_epochs", "early_stopping_min_delta", "entropy_max_coeff", "ece_penalty_coeff",
     "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff", "focal_gamma", "unimodal_coeff",
-    "confidence_coeff", "subset_calibration_coeff",
+    "confidence_coeff", "subset_calibration_coeff", "average_epochs",
 )  # fmt: skip
-_UNIT = ("entropy_cosine_fraction", "masking_prob", "masking_ramp", "focal_alpha")
+_UNIT = ("entropy_cosine_fraction", "evidence_restored", "masking_prob", "masking_ramp", "focal_alpha")
 _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothing")
 _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",
@@ -162,6 +162,9 @@ def _check_pairs(config: Any) -> None:
             "It has no probabilities.")  # fmt: skip
     gated = config.mask_gate_input or config.fusion == "gated"
     require(gated, "mask_gate_input", f"be true where `fusion` is {config.fusion}", False, "It has no gate.")
+    trained = config.fusion != "aecf" or config.unimodal_coeff > 0
+    require(trained, "unimodal_coeff", "be positive where `fusion` is aecf", config.unimodal_coeff,
+            "Nothing else trains its experts.")  # fmt: skip
     require(config.multilabel in (None, True, False), "multilabel", "be true, false or none", config.multilabel)
     rule = "be a folder's name"
     require(bool(config.checkpoint_dir) and bool(config.log_dir), "checkpoint_dir and log_dir", rule, "an empty name")

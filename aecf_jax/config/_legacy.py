@@ -34,7 +34,8 @@ TORCH_FIELDS: dict[str, Any] = {
     "masking_ramp": 0.0, "masking_rescue": "every", "mask_gate_input": False, "pair_training": False,
     "entropy_warmup_epochs": 5, "entropy_max_coeff": 0.1, "ece_penalty_coeff": 0.5, "l2_logits_coeff": 1e-4,
     "consistency_coeff": 0.1, "consistency_loss_coeff": 0.1, "consistency_ramp_epochs": 5, "focal_alpha": 0.25,
-    "unimodal_coeff": 0.0, "confidence_coeff": 0.0, "fit_temperature": False,
+    "unimodal_coeff": 0.0, "confidence_coeff": 0.0, "fit_temperature": False, "entropy_reg": True,
+    "average_epochs": 0.0,
     "focal_gamma": 2.0, "label_smoothing": 0.05, "early_stopping_patience": 10, "early_stopping_min_delta": 1e-4,
 }  # fmt: skip
 """The PyTorch generation's defaults, where a default exists there or a structure is implied by its code."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
+from aecf_jax.types import Scalar
 
 Variables = Mapping[str, Any]
 
@@ -49,14 +50,14 @@ def with_constants(
     return {**variables, "constants": constants}
 
 
-def with_temperature(variables: Variables, temperature: float) -> dict[str, Any]:
+def with_temperature(variables: Variables, temperature: Scalar) -> dict[str, Any]:
     """Returns a model's variables with another temperature.
 
     Args:
         variables: of an `AECF` module.
         temperature: what the evidence is divided by, positive.
     """
-    constants = {**variables["constants"], "temperature": jnp.float32(temperature)}
+    constants = {**variables["constants"], "temperature": jnp.asarray(temperature, jnp.float32)}
     return {**variables, "constants": constants}
 
 

@@ -153,31 +153,35 @@ class EvidentialFusion(ExpertFusion):
 class EvidenceFusion(ExpertFusion):
     """Experts whose evidence adds up (`pooled_evidence`), and a joint correction that starts at 0.
 
-    Each expert is a rectifier and one linear layer on its modality's embedding; the correction is an MLP over the
+    The experts are trained by their own losses alone, exactly as those of a product of experts; what is joint reads
+    them, and the embeddings, without gradient, and so can only add to what they know. The correction is an MLP over the
     concatenated embeddings and the presence bits. Values and embeddings: the experts' mean instead of the sum.
     """
 
     def setup(self) -> None:
         """Names the experts and the correction."""
         config = self.config
-        self.experts = {name: _expert(config, config.num_classes, ()) for name in config.modalities}
+        hidden_dims = tuple(config.head_hidden_dims or ())
+        self.experts = {name: _expert(config, config.num_classes, hidden_dims) for name in config.modalities}
         self.joint = SplitHead(
-            len(config.modalities), config.embed_width, tuple(config.head_hidden_dims or ()), config.num_classes,
+            len(config.modalities), config.embed_width, hidden_dims, config.num_classes,
             dropout=config.head_dropout, zero=True, dtype=compute_dtype(config),
         )  # fmt: skip
 
     def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
         """Evidence, and each modality's share of the correction."""
-        return Opinions(said, prior, encoded, self.joint.parts(encoded))
+        return Opinions(said, prior, encoded, self.joint.parts(lax.stop_gradient(encoded)))
 
     def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
         """The evidence of those present, pooled and corrected."""
-        config = self.config
+        config, evidence = self.config, lax.stop_gradient(shared.evidence)
         if config.task_type == "classification":
-            centred = not config.multilabel
-            joined = pooled_evidence(shared.evidence, present, power=config.evidence_power, centred=centred)
+            joined = pooled_evidence(
+                evidence, present, power=config.evidence_power, restored=config.evidence_restored,
+                centred=not config.multilabel,
+            )  # fmt: skip
         else:
-            joined = mean_evidence(shared.evidence, present)
+            joined = mean_evidence(evidence, present)
         return joined + self.joint(shared.parts, present, train=train)
 
 

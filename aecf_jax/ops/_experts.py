@@ -10,9 +10,11 @@ from jax import lax, nn
 from jaxtyping import Array, Bool, Float
 
 from aecf_jax.ops._weights import masked_softmax, renormalized
+from aecf_jax.types import Scalar
 
 _TINY = 1e-12
 _FAINT = 1e-6  # Squared nats, below which evidence is none: a share of next to nothing has no steep gradient.
+_MOST_RESTORED = 20.0
 
 Evidence = Float[Array, "batch modality classes"]
 Present = Bool[Array, "batch modality"]
@@ -38,39 +40,59 @@ def summed_evidence(evidence: Evidence, present: Present) -> Joined:
     return jnp.sum(jnp.where(present[..., None], evidence, 0.0), axis=-2)
 
 
-def pooled_evidence(evidence: Evidence, present: Present, *, power: float, centred: bool) -> Joined:
+def pooled_evidence(
+    evidence: Evidence, present: Present, *, power: Scalar, restored: Scalar = 0.0, centred: bool
+) -> Joined:
     """Returns the evidence added up so that what is said twice does not count twice.
 
-    sum_m w_m e_m with w_m = (|e_m| / |E|)^(power - 1), where |E| = (sum_m |e_m|^power)^(1 / power) and |e| is the root
+    E = sum_m w_m e_m with w_m = (|e_m| / N)^(power - 1), where N = (sum_m |e_m|^power)^(1 / power) and |e| is the root
     mean square over classes. At power 1 it is the plain sum, right for modalities that err independently; k equal
     opinions give k^(1 / power) times one, so that a larger power discounts agreement. An unsure modality hardly weakens
-    a sure one, as it does in a mean. The weights are read without gradient.
+    a sure one, as it does in a mean.
+
+    Opinions that contradict each other cancel: |E| < N. What is returned is E (N / |E|)^restored: at 0 the sum as it
+    is, at 1 evidence of size N, which never falls when a modality is added. N / |E| counts as at most 20: what cancels
+    wholly has no direction. Weights and factor are read without gradient.
 
     Args:
         evidence: of every modality.
         present: True for those to use.
         power: at least 1.
+        restored: in [0, 1].
         centred: whether to take off every expert's mean over classes first, which says nothing of exclusive classes.
 
     >>> import jax.numpy as jnp
-    >>> twice = jnp.array([[[4.0, -4.0], [4.0, -4.0]]])
-    >>> [round(float(e), 3) for e in pooled_evidence(twice, jnp.array([[True, True]]), power=2.0, centred=True)[0]]
+    >>> both = jnp.array([[True, True]])
+    >>> def rounded(evidence, **how):
+    ...     return [round(float(e), 3) for e in pooled_evidence(evidence, both, centred=True, **how)[0]]
+    >>> rounded(jnp.array([[[4.0, -4.0], [4.0, -4.0]]]), power=2.0)
     [5.657, -5.657]
+    >>> rounded(jnp.array([[[4.0, -4.0], [-1.0, 1.0]]]), power=1.0)
+    [3.0, -3.0]
+    >>> rounded(jnp.array([[[4.0, -4.0], [-1.0, 1.0]]]), power=1.0, restored=1.0)
+    [5.0, -5.0]
     """
     evidence = jnp.where(present[..., None], evidence, 0.0)
     if centred:
         evidence = evidence - jnp.mean(evidence, axis=-1, keepdims=True)
-    if power == 1:
-        return jnp.sum(evidence, axis=-2)
-    # In logarithms of squares: powers of numbers near 0 neither underflow nor have infinite slopes there.
-    size = 0.5 * jnp.log(lax.stop_gradient(jnp.mean(jnp.square(evidence), axis=-1)) + _TINY)
-    size = jnp.where(present, size, -jnp.inf)
+    size = jnp.where(present, _log_size(evidence), -jnp.inf)
     top = jnp.max(size, axis=-1, keepdims=True)
     top = jnp.where(jnp.isfinite(top), top, 0.0)
     relative = jnp.where(present, size - top, -jnp.inf)
     total = jnp.log(jnp.maximum(jnp.sum(jnp.exp(power * relative), axis=-1, keepdims=True), _TINY)) / power
-    weights = jnp.exp((power - 1) * (relative - total))
-    return jnp.einsum("bm,bmc->bc", weights, evidence)
+    # Not where power is 1 and a modality absent: 0 times infinity.
+    weights = jnp.where(present, jnp.exp((power - 1) * jnp.where(present, relative - total, 0.0)), 0.0)
+    pooled = jnp.einsum("bm,bmc->bc", weights, evidence)
+    lost = jnp.clip(top + total - _log_size(pooled)[..., None], 0.0, jnp.log(_MOST_RESTORED))
+    return pooled * jnp.exp(restored * lost)
+
+
+def _log_size(evidence: Float[Array, "*batch classes"]) -> Float[Array, "*batch"]:
+    """Returns the log of the root mean square over classes, without gradient.
+
+    In logarithms of squares: powers of numbers near 0 neither underflow nor have infinite slopes there.
+    """
+    return 0.5 * jnp.log(lax.stop_gradient(jnp.mean(jnp.square(evidence), axis=-1)) + _TINY)
 
 
 def mean_evidence(evidence: Evidence, present: Present) -> Joined:

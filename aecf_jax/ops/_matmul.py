@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -13,7 +14,10 @@ _BITS = {jnp.dtype(jnp.float32): jnp.uint32, jnp.dtype(jnp.bfloat16): jnp.uint16
 
 
 def matmul(
-    x: Float[Array, "*batch width"], kernel: Float[Array, "width out"], *, dtype: Any = jnp.float32
+    x: Float[Array | np.ndarray, "*batch width"],
+    kernel: Float[Array | np.ndarray, "width out"],
+    *,
+    dtype: Any = jnp.float32,
 ) -> Float[Array, "*batch out"]:
     """Returns x @ kernel, added up in float32.
 
@@ -27,7 +31,8 @@ def matmul(
     >>> matmul(jnp.ones((2, 3)), jnp.ones((3, 1))).tolist()
     [[3.0], [3.0]]
     """
-    return _matmul(x, kernel, jnp.dtype(dtype))
+    # Rounded inside, so that gradients have the type of what came in.
+    return _matmul(jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32), jnp.dtype(dtype))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -37,8 +37,8 @@ def fastest_way(configs: Sequence[AECFConfig], train: Any, validation: Any, *, w
         validation: validation rows.
         workers: processes that there may be; 1: none beside this one.
     """
-    configs = [run_config(config) for config in configs]
     train, validation = readable(train, configs[0], "train"), readable(validation, configs[0], "validation")
+    configs = [run_config(config, train) for config in configs]
     groups = grouped(configs, train, validation)
     # What a trial of one group shows is taken for all.
     intervals = sum(len(runs) * one.plan.epochs * len(one.plan.validations) for one, runs in groups.items())

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset, Part
 from aecf_jax.train import program_config
-from aecf_jax.trainer import Limits, Plan, as_dataset
+from aecf_jax.trainer import Limits, Plan, as_dataset, told_labels
 
 
 class Group(NamedTuple):
@@ -59,11 +59,13 @@ def readable(source: Any, config: AECFConfig, part: Part) -> Any:
     return source if isinstance(source, (Dataset, Mapping)) else as_dataset(source, config, part)
 
 
-def run_config(config: AECFConfig) -> AECFConfig:
-    """Returns a configuration with the number of epochs that its `trainer_kwargs` say.
+def run_config(config: AECFConfig, train: Any) -> AECFConfig:
+    """Returns a configuration with the epochs that its `trainer_kwargs` say, and the kind of labels that the rows have.
 
     Args:
         config: of a run.
+        train: training rows, which can be read more than once.
     """
     epochs = Limits.of(config).max_epochs
-    return config if epochs is None else config.update(epochs=epochs)
+    config = config if epochs is None else config.update(epochs=epochs)
+    return config if config.multilabel is not None else told_labels(config, as_dataset(train, config, "train"))

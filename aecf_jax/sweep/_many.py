@@ -51,8 +51,8 @@ def train_many(
     require(workers >= 1, "workers", "be positive", workers)
     if not configs:
         return []
-    configs = [run_config(config) for config in configs]
     train, validation = readable(train, configs[0], "train"), readable(validation, configs[0], "validation")
+    configs = [run_config(config, train) for config in configs]
     groups, counter = grouped(configs, train, validation), Counter(len(configs), progress)
     found: dict[int, Trained] = {}
     if workers > 1:

@@ -7,17 +7,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jax import lax, nn
-from jaxtyping import Array, Bool, Float, Key, Shaped
+from jax import lax
+from jaxtyping import Array, Bool, Float, Key
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.train import Numbers, TrainState, epoch_order, scanned_steps, validation_info, with_numbers
+from aecf_jax.nn import with_temperature
+from aecf_jax.train import (
+    Numbers,
+    TrainState,
+    both_views,
+    epoch_order,
+    fitted_temperature,
+    scanned_steps,
+    validation_info,
+    with_numbers,
+)
 from aecf_jax.trainer import Plan
 from aecf_jax.types import Batch
 
 _PROGRAMS_KEPT = 64
-_RANGE = (0.05, 20.0)  # That of the temperatures that the trainer fits.
-_HALVINGS = 30
 
 
 @struct.dataclass
@@ -98,9 +106,9 @@ class SweepProgram:
             config=config, steps_per_epoch=plan.steps_per_epoch,
         )  # fmt: skip
         finite = jnp.all(jnp.isfinite(info.components["total_loss"])) & jnp.all(jnp.isfinite(info.gradient_norm))
-        loss = _validation_loss(state.params, data, own.visible, config)
+        loss = _validation_loss(state.evaluated, data, own.visible, config)
         improved = own.active & finite & (loss < run.best_loss)  # A loss that is NaN is no improvement.
-        best = jax.tree.map(lambda new, old: jnp.where(improved, new, old), state.params, run.best)
+        best = jax.tree.map(lambda new, old: jnp.where(improved, new, old), state.evaluated, run.best)
         return RunState(state, best, jnp.where(improved, loss, run.best_loss)), (loss, finite)
 
 
@@ -136,35 +144,10 @@ def _axis(leaf: Array) -> int | None:
 
 def _validation_loss(params: Any, data: RunData, visible: Array, config: AECFConfig) -> Float[Array, ""]:
     """Returns what a checkpoint is judged by, at the temperature that fits the validation rows if one is fitted."""
-    constants, checks = data.constants, data.checks
+    variables, checks = {"params": params, "constants": data.constants}, data.checks
     if config.tempered:
-        constants = {**constants, "temperature": jnp.ones(())}
-        info = validation_info({"params": params, "constants": constants}, checks, visible, config=config)
-        logits = jnp.concatenate([info.full.output, jnp.asarray(info.hidden_output)])
+        logits = both_views(variables, checks, visible, config=config)
         label = jnp.concatenate([checks.label, checks.label])
-        constants = {**constants, "temperature": _temperature(logits, constants["prior"], label)}
-    info = validation_info({"params": params, "constants": constants}, checks, visible, config=config)
+        variables = with_temperature(variables, fitted_temperature(logits, data.constants["prior"], label))
+    info = validation_info(variables, checks, visible, config=config)
     return 0.5 * (info.full_loss + info.hidden_loss)
-
-
-def _temperature(
-    logits: Float[Array, "rows classes"], prior: Float[Array, "classes"], label: Shaped[Array, "rows ..."]
-) -> Float[Array, ""]:
-    """Returns the temperature that the trainer fits: where the slope of a convex function of 1 / T changes its sign."""
-    evidence = logits - prior[None]
-
-    def cost(log_scale: Array) -> Array:
-        scaled = prior[None] + jnp.exp(log_scale) * evidence
-        if label.ndim == 2:
-            return jnp.mean(jnp.logaddexp(0.0, jnp.where(label > 0.5, -scaled, scaled)))
-        return -jnp.mean(jnp.take_along_axis(nn.log_softmax(scaled), label[:, None], axis=1))
-
-    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        middle = 0.5 * (low + high)
-        falls = jax.grad(cost)(middle) < 0
-        return jnp.where(falls, middle, low), jnp.where(falls, high, middle)
-
-    ends = (jnp.log(1 / _RANGE[1]), jnp.log(1 / _RANGE[0]))
-    low, high = lax.fori_loop(0, _HALVINGS, halve, ends)
-    return jnp.exp(-0.5 * (low + high))

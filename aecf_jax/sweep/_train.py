@@ -14,7 +14,6 @@ import numpy as np
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
 from aecf_jax.model import AECF_CLIP
-from aecf_jax.nn import with_temperature
 from aecf_jax.sweep._groups import Group
 from aecf_jax.sweep._program import RunData, RunOwn, RunState, SweepProgram, stacked, sweep_program
 from aecf_jax.train import hidden_pattern, numbers, with_numbers
@@ -163,7 +162,7 @@ class GroupTrainer:
             {name: jnp.float32(value) for name, value in numbers(config).items()},
         )
         state = checkpoint_tree(config)["state"]
-        best = jax.tree.map(jnp.copy, state.params)  # The state is given away.
+        best = jax.tree.map(jnp.copy, state.evaluated)  # The state is given away.
         visible = self._pattern(root, values, self._data.checks.present)
         return RunState(state, best, jnp.float32(jnp.inf)), RunOwn(root, values, visible, jnp.ones((), bool))
 
@@ -221,7 +220,7 @@ class GroupTrainer:
         variables = {"params": params, "constants": self._data.constants}
         validation = Validation(self._checks, run.config)
         if run.config.tempered:
-            variables = with_temperature(variables, validation.temperature(variables))
+            variables = validation.tempered(variables)
         epochs = run.step // self.group.plan.steps_per_epoch
         return Trained(run.config, AECF_CLIP(run.config, variables=variables), validation.metrics(variables), epochs,
                        run.ended or "completed")  # fmt: skip

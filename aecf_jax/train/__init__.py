@@ -26,6 +26,9 @@ from aecf_jax.train._step import loss_and_components as loss_and_components
 from aecf_jax.train._step import make_train_chunk as make_train_chunk
 from aecf_jax.train._step import scanned_steps as scanned_steps
 from aecf_jax.train._step import train_step as train_step
+from aecf_jax.train._temperature import both_views as both_views
+from aecf_jax.train._temperature import fitted_temperature as fitted_temperature
+from aecf_jax.train._temperature import tempered as tempered
 from aecf_jax.train._validation import ValidationInfo as ValidationInfo
 from aecf_jax.train._validation import hidden_pattern as hidden_pattern
 from aecf_jax.train._validation import validation_info as validation_info

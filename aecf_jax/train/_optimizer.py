@@ -14,6 +14,7 @@ from aecf_jax.types import Scalar
 
 _GATE = "gate"
 _OTHER = "other"
+_JOINT = "/joint"  # No modality has a slash in its name.
 
 
 def make_optimizer(config: AECFConfig, steps_per_epoch: int) -> optax.GradientTransformation:
@@ -68,18 +69,19 @@ def _schedule(config: AECFConfig, steps_per_epoch: int, peak: Scalar) -> Callabl
 
 
 def _clipping(config: AECFConfig) -> optax.GradientTransformation:
-    """Returns the clipping, of each modality by itself where modalities are trained separately."""
+    """Returns the clipping, of each modality by itself where its expert is trained by its own loss alone."""
     clip = optax.stateless(functools.partial(_clipped, largest=config.gradient_clip_val))
-    if not config.separate_experts:
+    if not config.isolated_experts:
         return clip
 
-    def modality(path: Any, _: Array) -> str:
+    def part(path: Any, _: Array) -> str:
         # Encoders and experts are dictionaries of modules, which Flax names so.
-        return next(name for name in config.modalities for part in path
-                    if getattr(part, "key", None) in (f"encoders_{name}", f"experts_{name}"))  # fmt: skip
+        found = (name for name in config.modalities for part in path
+                 if getattr(part, "key", None) in (f"encoders_{name}", f"experts_{name}"))  # fmt: skip
+        return next(found, _JOINT)
 
-    labels = functools.partial(jax.tree_util.tree_map_with_path, modality)
-    return optax.partition(dict.fromkeys(config.modalities, clip), labels)
+    labels = functools.partial(jax.tree_util.tree_map_with_path, part)
+    return optax.partition(dict.fromkeys((*config.modalities, _JOINT), clip), labels)
 
 
 def _clipped(gradients: Any, _params: Any, *, largest: Scalar) -> Any:

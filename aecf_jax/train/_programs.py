@@ -11,7 +11,7 @@ Numbers = Mapping[str, Scalar]
 """What a compiled program takes of a configuration as arguments, by field."""
 
 _NUMBERS = (
-    "learning_rate", "gate_learning_rate", "weight_decay", "gradient_clip_val",
+    "learning_rate", "gate_learning_rate", "weight_decay", "gradient_clip_val", "average_epochs",
     "encoder_dropout", "head_dropout", "gate_dropout",
     "masking_prob", "masking_tau", "masking_ramp", "masking_step",
     "entropy_max_coeff", "ece_penalty_coeff", "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff",

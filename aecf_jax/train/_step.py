@@ -1,5 +1,6 @@
 """One training step, and a chunk of them as one compiled scan over rows that lie on the device."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from aecf_jax.train._masks import hardship, odds_after
 from aecf_jax.train._mesh import held, spread
 from aecf_jax.train._optimizer import make_optimizer
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
-from aecf_jax.train._state import StepInfo, TrainState
+from aecf_jax.train._state import StepInfo, TrainState, averaged_state
 from aecf_jax.train._views import Views, alone_logits, training_views
 from aecf_jax.types import Batch
 
@@ -123,7 +124,10 @@ def train_step(
     odds = state.odds
     if odds is not None and info.hardship is not None:
         odds = odds_after(odds, info.hardship, step=config.masking_step)
-    return TrainState(step=state.step + 1, params=params, opt_state=opt_state, odds=odds), info
+    state = dataclasses.replace(state, step=state.step + 1, params=params, opt_state=opt_state, odds=odds)
+    if state.average is not None:
+        state = averaged_state(state, window=jnp.maximum(config.average_epochs * steps_per_epoch, 1.0))
+    return state, info
 
 
 class TrainChunk:

@@ -26,13 +26,11 @@ class ValidationInfo:
         full: the model's output with everything that is present.
         full_loss: the task's loss of `full`, mean over the rows.
         hidden_loss: the task's loss with the fixed pattern hidden.
-        hidden_output: the prediction with the fixed pattern hidden, if the model has a temperature to fit to it.
     """
 
     full: FusionOutput
     full_loss: Float[Array, ""]
     hidden_loss: Float[Array, ""]
-    hidden_output: Float[Array, "batch classes"] | None = None
 
 
 def hidden_pattern(
@@ -93,6 +91,4 @@ def validation_info(
     full: Any = model.apply(variables, shared, batch.present, method="fuse_shared")
     hidden: Any = model.apply(variables, shared, visible, method="fuse_shared")
     losses = [loss_fn.task_loss(view.output, batch.label) for view in (full, hidden)]
-    return ValidationInfo(
-        full=full, full_loss=losses[0], hidden_loss=losses[1], hidden_output=hidden.output if config.tempered else None
-    )
+    return ValidationInfo(full=full, full_loss=losses[0], hidden_loss=losses[1])

@@ -17,7 +17,6 @@ from aecf_jax.train import everywhere, placed
 from aecf_jax.types import Batch
 
 _CLASSIFIED: Mapping[bool | None, LabelKind] = {True: "labels", False: "classes", None: "auto"}
-_RULES_OF_KIND = ("late", "unimodal", "evidential", "aecf")  # They treat labels otherwise than classes.
 _KINDS = {
     "classification": ("classes", "labels"),
     "regression": ("values", "labels"),
@@ -46,6 +45,18 @@ def as_dataset(source: Any, config: AECFConfig, part: Part) -> Dataset:
     )  # fmt: skip
     _check_fits(dataset, config)
     return dataset
+
+
+def told_labels(config: AECFConfig, dataset: Dataset) -> AECFConfig:
+    """Returns a configuration that says whether labels are independent: what it was told, or what the rows have.
+
+    Args:
+        config: of a run.
+        dataset: its training rows.
+    """
+    if config.multilabel is not None or config.task_type != "classification":
+        return config
+    return config.update(multilabel=dataset.label_kind == "labels")
 
 
 def on_device(dataset: Dataset, mesh: Mesh | None = None) -> Batch:
@@ -81,9 +92,6 @@ def _check_fits(dataset: Dataset, config: AECFConfig) -> None:
     kinds = _KINDS[config.task_type]
     rule = f"hold {' or '.join(kinds)}, as the task is {config.task_type}"
     require(dataset.label_kind in kinds, "label", rule, dataset.label_kind)
-    told = config.multilabel is not None or config.fusion not in _RULES_OF_KIND or config.task_type != "classification"
-    rule = f"be true where `fusion` is {config.fusion} and the labels are independent"
-    require(told or dataset.label_kind == "classes", "multilabel", rule, None)
     if dataset.label_kind != "classes":
         rule = f"have {config.num_classes} columns, as the configuration says"
         require(dataset.num_classes == config.num_classes, "label", rule, dataset.num_classes)

@@ -106,4 +106,4 @@ def model_variables(tree: dict[str, Any]) -> dict[str, Any]:
     Args:
         tree: as `checkpoint_tree` returns it.
     """
-    return {"params": tree["state"].params, "constants": tree["constants"]}
+    return {"params": tree["state"].evaluated, "constants": tree["constants"]}

@@ -10,7 +10,6 @@ from aecf_jax import __version__
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import NonFiniteLossError
 from aecf_jax.logs import Writer
-from aecf_jax.nn import with_temperature
 from aecf_jax.train import StepInfo, everywhere, learning_rate, mesh_of, placed
 from aecf_jax.trainer._feed import Feed
 from aecf_jax.trainer._keeper import Keeper
@@ -105,7 +104,7 @@ class Run:
         score = None
         if self._validation is not None:
             if self.config.tempered:
-                self._fit_temperature(self._validation)
+                self._fit(self._validation)
             found = self._validation.metrics(self.variables)
             score, metrics = found["val_loss"], metrics | found
             self.memory.judge(score, self.config)
@@ -115,11 +114,11 @@ class Run:
         writer.write(self.step, metrics)
         self._save(score)
 
-    def _fit_temperature(self, validation: Validation) -> None:
+    def _fit(self, validation: Validation) -> None:
         """Makes the model as sure of itself as it is right on the validation rows."""
-        fitted = with_temperature(self.variables, validation.temperature(self.variables))
+        constants = validation.tempered(self.variables)["constants"]
         mesh = mesh_of(self.tree)
-        self.tree["constants"] = fitted["constants"] if mesh is None else placed(fitted["constants"], everywhere(mesh))
+        self.tree["constants"] = constants if mesh is None else placed(constants, everywhere(mesh))
 
     def _rates(self) -> dict[str, float]:
         """Returns the learning rates of the last step."""

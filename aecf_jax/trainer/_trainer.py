@@ -18,7 +18,7 @@ from aecf_jax.metrics import evaluate_predictions
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.train import make_mesh, placed, shards, tree_shardings
 from aecf_jax.trainer._feed import Order, make_feed
-from aecf_jax.trainer._inputs import as_dataset, fitted_constants, on_device
+from aecf_jax.trainer._inputs import as_dataset, fitted_constants, on_device, told_labels
 from aecf_jax.trainer._keeper import Keeper
 from aecf_jax.trainer._load import abstract_tree, checkpoint_tree, load_model, model_variables
 from aecf_jax.trainer._memory import Memory
@@ -127,6 +127,7 @@ class AECFTrainer:
             LostProcessError: if another process of the run ended.
         """
         rows = as_dataset(train, self.config, "train")
+        self.config = told_labels(self.config, rows)
         checks = self._validation_rows(val)
         checkpoints = Checkpoints(self.run_dir / self.config.checkpoint_dir, keep_best=self.config.keep_checkpoints)
         with contextlib.ExitStack() as stack:

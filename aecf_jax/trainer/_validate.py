@@ -12,7 +12,6 @@ from jaxtyping import Array
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset, let_go
 from aecf_jax.metrics import evaluate_predictions
-from aecf_jax.nn import with_temperature
 from aecf_jax.train import (
     along_data,
     assembled,
@@ -21,9 +20,9 @@ from aecf_jax.train import (
     hidden_pattern,
     own_columns,
     shards,
+    tempered,
     validation_step,
 )
-from aecf_jax.trainer._temperature import fitted_temperature
 from aecf_jax.types import Batch
 
 _BLOCK = 1024
@@ -53,16 +52,13 @@ class Validation:
         self._rows = list(_pieces(len(dataset), shards(mesh)))
         self._blocks = None if streamed else [self._block(rows) for rows in self._rows]
 
-    def temperature(self, variables: Any) -> float:
-        """Returns the temperature that fits these rows best, with everything present and with the pattern hidden.
+    def tempered(self, variables: Any) -> dict[str, Any]:
+        """Returns the model's variables with the temperature that fits these rows, whole and with the pattern hidden.
 
         Args:
             variables: the model's.
         """
-        infos = self._infos(with_temperature(variables, 1.0))
-        logits = np.concatenate([info.full.output for info in infos] + [info.hidden_output for info in infos])
-        label = np.concatenate([self._dataset.label, self._dataset.label])
-        return fitted_temperature(logits, np.asarray(variables["constants"]["prior"]), label)
+        return tempered(variables, self._read_blocks(), config=self._config)
 
     def metrics(self, variables: Any) -> dict[str, float]:
         """Returns `val_loss`, its two halves, and every metric of the whole part with everything present.
@@ -90,8 +86,11 @@ class Validation:
         """Returns what validation computes of each block, on the host."""
         if self._blocks is not None:
             return fetched([validation_step(variables, *block, config=self._config) for block in self._blocks])
-        blocks = map(self._block, self._rows)
-        return [fetched(validation_step(variables, *block, config=self._config)) for block in blocks]
+        return [fetched(validation_step(variables, *block, config=self._config)) for block in self._read_blocks()]
+
+    def _read_blocks(self) -> Iterable[tuple[Batch, Array]]:
+        """Returns the blocks that are on the device, or reads them one after another."""
+        return map(self._block, self._rows) if self._blocks is None else self._blocks
 
     def _block(self, rows: slice) -> tuple[Batch, Array]:
         """Returns some rows on the device, and what is visible of them."""

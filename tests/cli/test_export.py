@@ -54,8 +54,8 @@ def test_second_export_is_refused_unless_forced_and_refresh_repairs(work, capsys
         (["--refresh", "run"], "`bundle` must hold a bundle.json; got run. A bundle is made by `aecf-jax export`."),
         (["run", "--format", "torch", "--out", "model.pt"], "`out` must end in .safetensors for a state dict; got "
          "model.pt."),
-        (["run", "--format", "torch", "--out", "model.safetensors"], "`encoder` must be identity in the refactored "
-         "PyTorch model; got mlp. Its model has identity encoders of one width, a gate and a head; export a bundle "
+        (["run", "--format", "torch", "--out", "model.safetensors"], "`fusion` must be gated in the refactored "
+         "PyTorch model; got aecf. Its model has identity encoders of one width, a gate and a head; export a bundle "
          "instead."),
     ],
 )  # fmt: skip

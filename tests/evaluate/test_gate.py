@@ -23,7 +23,8 @@ FEW = {"draws": 200}
 def made(*, trust=0.0, bias=(0.0, 0.0, 0.0), **changes):
     """A model whose weights rise with `trust` times the mark in the last feature, and `bias`."""
     config = AECFConfig(**(
-        {"modalities": NAMES, "input_dims": (4, 4, 4), "num_classes": CLASSES, "encoder": "identity", "embed_dim": 4,
+        {"modalities": NAMES, "fusion": "gated",
+         "input_dims": (4, 4, 4), "num_classes": CLASSES, "encoder": "identity", "embed_dim": 4,
          "gate_hidden_dims": (3,), "head_hidden_dims": (), "gate_init_temp": 1.0, "gate_min_temp": 1.0,
          "standardize": False} | changes
     ))  # fmt: skip

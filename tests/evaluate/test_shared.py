@@ -17,7 +17,13 @@ ROWS = 40
 def make_config(modalities, **changes):
     names = tuple(f"m{index}" for index in range(modalities))
     fields = {"modalities": names, "input_dims": tuple(3 + index for index in range(modalities)), "num_classes": 4}
-    small = {"embed_dim": 8, "encoder_hidden_dims": (8,), "gate_hidden_dims": (12,), "head_hidden_dims": (10,)}
+    small = {
+        "fusion": "gated",
+        "embed_dim": 8,
+        "encoder_hidden_dims": (8,),
+        "gate_hidden_dims": (12,),
+        "head_hidden_dims": (10,),
+    }
     return AECFConfig(**(fields | small | changes))
 
 

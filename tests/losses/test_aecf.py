@@ -35,7 +35,8 @@ TASK_NAMES = ["classes", "labels", "values", "pairs", "groups"]
 
 
 def make_loss(task="classification", **changes):
-    plain = {"num_classes": CLASSES, "task_type": task, "consistency_coeff": 0.0, "ece_penalty_coeff": 0.5}
+    plain = {"num_classes": CLASSES, "task_type": task, "consistency_coeff": 0.0, "ece_penalty_coeff": 0.5,
+             "fusion": "gated", "entropy_reg": True, "unimodal_coeff": 0.0, "confidence_coeff": 0.0}  # fmt: skip
     return AECFLoss(AECFConfig(**plain | changes))
 
 

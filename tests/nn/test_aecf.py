@@ -125,7 +125,7 @@ def test_fault_a_missing_modality_is_no_error_and_equals_one_marked_absent():
 
 
 def test_a_disabled_gate_weighs_what_is_present_equally():
-    config = CONFIG.update(gate_disabled=True)
+    config = CONFIG.update(fusion="gated", gate_disabled=True)
     variables = init_variables(config, key=jax.random.key(0))
     assert list(variables["params"]["fusion"]) == ["head"]
     weights = AECF(config).apply(variables, features(), PATTERNS).weights
@@ -135,7 +135,7 @@ def test_a_disabled_gate_weighs_what_is_present_equally():
 
 
 def test_standardization_uses_the_constants():
-    config = CONFIG.update(encoder="identity", gate_disabled=True, head_hidden_dims=(), embed_dim=0)
+    config = CONFIG.update(fusion="gated", encoder="identity", gate_disabled=True, head_hidden_dims=(), embed_dim=0)
     config = config.update(modalities=("x",), input_dims=(4,), feat_dim=4)
     variables = init_variables(config, key=jax.random.key(0))
     mean, scale = {"x": np.full(4, 3.0)}, {"x": np.full(4, 2.0)}

@@ -14,11 +14,13 @@ ROOT = jax.random.key(0)
 
 
 def small_config(**changes) -> AECFConfig:
-    """Three modalities of different widths, four classes, six steps an epoch."""
+    """Three modalities of different widths, four classes, six steps an epoch; a gate, and few terms of the loss."""
     settings = {
         "modalities": ("a", "b", "c"), "input_dims": (6, 4, 5), "num_classes": 4, "encoder_hidden_dims": (16,),
         "embed_dim": 16, "head_hidden_dims": (16,), "gate_hidden_dims": (16,), "batch_size": BATCH, "epochs": 6,
-        "learning_rate": 1e-2, "gate_learning_rate": 1e-2,
+        "learning_rate": 1e-2, "gate_learning_rate": 1e-2, "fusion": "gated", "entropy_reg": True,
+        "l2_logits_coeff": 1e-4, "unimodal_coeff": 0.0, "confidence_coeff": 0.0, "average_epochs": 0.0,
+        "fit_temperature": False,
     }  # fmt: skip
     return AECFConfig(**(settings | changes))
 

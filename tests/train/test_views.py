@@ -46,7 +46,7 @@ def test_what_is_hidden_is_hidden_from_the_gate():
 
 @pytest.mark.parametrize("fusion", ["gated", "aecf", "attention"])
 def test_what_is_hidden_changes_no_bit_of_the_hidden_view(fusion):
-    config = small_config(fusion=fusion, multilabel=False, masking_strategy="uniform_size")
+    config = small_config(fusion=fusion, multilabel=False, masking_strategy="uniform_size", unimodal_coeff=1.0)
     program = jax.jit(
         functools.partial(
             training_views, small_variables(config), config=config, progress=jnp.asarray(1.0), step=STEP, root=ROOT

@@ -6,19 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 
 from aecf_jax.calibrate import fit_calibration
 from aecf_jax.data import Dataset
 from aecf_jax.deploy import Predictor, read_bundle, write_bundle
 from aecf_jax.deploy._program import exported_program, named_arrays
-from aecf_jax.errors import InputError
 from aecf_jax.evaluate import evaluate_subsets, gate_diagnosis, monotonicity, predict, robustness_curve
-from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import init_variables, with_temperature
-from aecf_jax.train import hidden_pattern
+from aecf_jax.train import hidden_pattern, tempered
 from aecf_jax.trainer import AECFTrainer, load_model
-from aecf_jax.trainer._temperature import fitted_temperature
+from aecf_jax.trainer._inputs import on_device
 from tests.deploy.models import unchecked
 from tests.train.small import small_arrays, small_config
 from tests.trainer.job import fit, signal_at
@@ -26,7 +23,7 @@ from tests.trainer.job import fit, signal_at
 EVERYTHING = {"fusion": "aecf", "multilabel": False, "unimodal_coeff": 1.0, "confidence_coeff": 3.0,
               "masking_strategy": "exponentiated_gradient", "masking_step": 1.0, "subset_calibration_coeff": 0.5,
               "entropy_instance": "mutual_information", "masking_rates": (0.4, 0.5, 0.6),
-              "fit_temperature": True, "epochs": 2}  # fmt: skip
+              "fit_temperature": True, "average_epochs": 1.0, "epochs": 2}  # fmt: skip
 
 
 def rows(part="test", seed=2):
@@ -48,12 +45,10 @@ def test_temperature_of_every_checkpoint_is_fitted_on_validation_rows_alone(run)
         model = load_model(run[0] / "checkpoints", which=which).model
         config, checks = model.config, rows("validation", seed=1)
         pattern = hidden_pattern(jnp.asarray(checks.present), config=config, root=jax.random.key(config.seed))
-        neutral = AECF_CLIP(config, variables=with_temperature(model.variables, 1.0))
-        views = [predict(neutral, checks, present=seen).output for seen in (checks.present, np.asarray(pattern))]
-        prior, temperature = (np.asarray(model.variables["constants"][name]) for name in ("prior", "temperature"))
-        want = fitted_temperature(np.concatenate(views), prior, np.concatenate([checks.label, checks.label]))
-        # Logits of another program, to float32; a minimum is flat.
-        assert float(temperature) == pytest.approx(want, rel=1e-3)
+        unfitted = with_temperature(model.variables, 7.0)
+        want = float(tempered(unfitted, [(on_device(checks), pattern)], config=config)["constants"]["temperature"])
+        # Sums of another program's float32 logits; a minimum is flat.
+        assert float(model.variables["constants"]["temperature"]) == pytest.approx(want, rel=1e-3)
         assert abs(want - 1) > 0.01
 
 
@@ -111,29 +106,11 @@ def test_every_kind_of_fusion_is_lowered_for_any_number_of_rows(fusion):
         assert exported_program(config, named_arrays(shapes))
 
 
-@pytest.mark.parametrize("kind", ["classes", "labels"])
-def test_temperature_is_the_minimum_of_the_likelihood(kind):
-    rng = np.random.default_rng(0)
-    logits, prior = rng.normal(0, 3, (60, 4)).astype(np.float32), np.array([0.3, -0.2, 0.1, 0.4], np.float32)
-    label = rng.integers(0, 4, 60) if kind == "classes" else rng.integers(0, 2, (60, 4)).astype(np.float32)
-    label = np.where(rng.random(60) < 0.6, logits.argmax(1), label) if kind == "classes" else label
-    best = minimize_scalar(lambda t: _nll(prior + (logits - prior) / t, label), bounds=(0.05, 20), method="bounded",
-                           options={"xatol": 1e-7})  # fmt: skip
-    # A minimum is flat: half the digits of the likelihood.
-    assert fitted_temperature(logits, prior, label) == pytest.approx(best.x, rel=1e-4)
-
-
-def _nll(logits, label):
-    logits = logits.astype(np.float64)
-    if label.ndim == 2:
-        return np.mean(np.log1p(np.exp(-np.where(label > 0.5, logits, -logits))))
-    return np.mean(np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(label)), label])
-
-
-def test_fault_rules_that_differ_for_labels_must_be_told(tmp_path, untyped_caller):
+@pytest.mark.parametrize("fusion", ["late", "aecf"])
+def test_whether_labels_are_independent_is_read_from_the_rows(tmp_path, fusion):
     arrays = small_arrays(24)
     arrays["label"] = np.eye(4, dtype=np.float32)[arrays["label"]]
-    for fusion in ("late", "unimodal", "evidential", "aecf"):
-        trainer = AECFTrainer(small_config(fusion=fusion), run_dir=tmp_path)
-        with pytest.raises(InputError, match=f"`multilabel` must be true where `fusion` is {fusion}"):
-            trainer.fit(arrays)
+    changes = {"unimodal_coeff": 1.0} if fusion == "aecf" else {}
+    trainer = AECFTrainer(small_config(fusion=fusion, epochs=1, **changes), run_dir=tmp_path)
+    trainer.fit(arrays)
+    assert trainer.model.config.multilabel is True
