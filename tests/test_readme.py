@@ -57,6 +57,7 @@ def test_second_command_runs_what_ci_runs():
 
 VERB_NAMES = [
     "train", "sweep", "evaluate", "calibrate", "predict", "compare", "report", "import", "export", "info", "data",
+    "bench",
 ]  # fmt: skip
 
 

@@ -21,8 +21,8 @@ from tyro.conf import arg, subcommand
 
 from aecf_jax.cli._files import CONFIG, existing_run
 from aecf_jax.cli._settings import DEFAULT_LOGGER, DEFAULT_SEEDS, FROM_DATA, Defaults
-from aecf_jax.cli._verbs import VERBS, Evaluate
-from aecf_jax.config import AECFConfig, DataConfig, DeviceConfig, StreamConfig
+from aecf_jax.cli._verbs import VERBS, Bench, Evaluate
+from aecf_jax.config import AECFConfig, DataConfig, DeviceConfig, StreamConfig, Workload
 
 _DESCRIPTION = "Adaptive, entropy-gated fusion of modalities that may be missing. --version prints the version."
 
@@ -92,6 +92,7 @@ def parsed(argv: Sequence[str], defaults: Defaults) -> Any:
     """
     verbs = {"train": train_flags(defaults), "sweep": sweep_flags(defaults), **VERBS}
     verbs["evaluate"] = _extended("Evaluate", Evaluate, _own_flags(DeviceConfig))
+    verbs["bench"] = _extended("Bench", Bench, _own_flags(Workload))
     union = functools.reduce(operator.or_, [Annotated[verb, subcommand(name)] for name, verb in verbs.items()])
     config = (tyro.conf.OmitArgPrefixes,)
     return tyro.cli(cast(Any, union), prog="aecf-jax", description=_DESCRIPTION, args=argv, config=config)

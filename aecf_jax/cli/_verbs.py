@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 _RUN = arg(metavar="RUN", help="Folder of the run.")
 _RUNS = arg(metavar="RUN [RUN ...]", help="Folders of finished runs on the same data; those that differ in their seed "
                                           "alone are replicates of one model.")  # fmt: skip
+_PART = arg(metavar="[PART]", help="train, infer, evaluate, metrics, data or all.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +188,32 @@ class Data:
     """Seed of the split, where the source has none of its own."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Measure what training, prediction, evaluation, metrics and data cost on this machine, on random rows.
+
+    Ways that are compared take turns, and medians are printed: of the clock, and of this process's processor time,
+    which other work on the machine disturbs less. "Of best" is the share of the rate of large products of matrices,
+    measured in the same turns. The first turns, in which programs are compiled, do not count; what compiling costs, and
+    what the compile cache saves of it, is printed below the table.
+    """
+
+    what: Positional[Annotated[Literal["train", "infer", "evaluate", "metrics", "data", "all"], _PART]] = "all"
+    repeats: int = 7
+    """Turns that count."""
+    quick: bool = False
+    """Tiny sizes and three turns, to see that all of it runs; the figures mean nothing."""
+    json: bool = False
+    """Print JSON with all digits, instead of the table."""
+    out: Path | None = None
+    """A file for the JSON as well, which is replaced."""
+    compile_cache: bool = True
+    """Keep compiled programs in the user's cache folder, so that the next start is faster."""
+
+
 VERBS: Mapping[str, type] = {
     "evaluate": Evaluate, "calibrate": Calibrate, "predict": Predict, "compare": Compare, "report": Report,
     "import": Import, "export": Export, "info": Info, "data": Data,
+    "bench": Bench,
 }  # fmt: skip
 """The verbs in the order of the help; each has a module of its name, `cli/_NAME.py`, with `run`."""

@@ -10,3 +10,4 @@ from aecf_jax.config._create import validate_config_compatibility as validate_co
 from aecf_jax.config._data import DataConfig as DataConfig
 from aecf_jax.config._scale import DeviceConfig as DeviceConfig
 from aecf_jax.config._scale import StreamConfig as StreamConfig
+from aecf_jax.config._workload import Workload as Workload
