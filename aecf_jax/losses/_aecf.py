@@ -43,7 +43,7 @@ class AECFLoss:
     >>> loss_fn = AECFLoss(AECFConfig(num_classes=4, consistency_coeff=0.0))
     >>> total, components = loss_fn(jnp.zeros((2, 4)), jnp.array([0, 3]), jnp.full((2, 2), 0.5), epoch=10)
     >>> sorted(components)
-    ['ece_loss', 'entropy_loss', 'l2_loss', 'primary_loss', 'total_loss']
+    ['confidence_loss', 'ece_loss', 'entropy_loss', 'l2_loss', 'primary_loss', 'total_loss', 'unimodal_loss']
     >>> round(float(components["primary_loss"]), 4)
     1.3863
     """

@@ -153,5 +153,5 @@ def test_memory_does_not_grow_with_the_rows(work):
             np.lib.format.open_memmap(work / str(count) / f"{name}.npy", "w+", np.float32, (count, width))
     done = subprocess.run([sys.executable, "-c", _MEASURE], capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, check=True)  # fmt: skip
-    # The features are 48 MB, the predictions 14 MB; a block of both is 0.5 MB.
-    assert int(done.stdout.split()[-1]) < 24_000, "kilobytes"
+    # The features are 48 MB, the predictions 14 MB; a block of both is 0.5 MB, and what the allocators keep varies.
+    assert int(done.stdout.split()[-1]) < 30_000, "kilobytes"
