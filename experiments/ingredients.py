@@ -27,7 +27,7 @@ BASE, GATED = "default", "gated mixture"
 REWARD = {"entropy_reg": True}
 CHANGES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     BASE: {
-        "no restored evidence": {"evidence_restored": 0.0},
+        "agreement discounted, power 1.25": {"evidence_power": 1.25},
         "nothing fitted to held-out rows": {"fit_temperature": False},
         "last parameters, not averaged": {"average_epochs": 0.0},
         "no confidence hinge": {"confidence_coeff": 0.0},

@@ -106,16 +106,10 @@ def by_hand(config: AECFConfig, params: Any, constants: Any, features: Any) -> A
     for name in config.modalities:
         x = (features[name] - constants["mean"][name]) / constants["scale"][name]
         encoded.append(layers(params[f"encoders_{name}"]["mlp"], x))
-        one = layers(fusion[f"experts_{name}"]["mlp"], jax.nn.relu(encoded[-1]))
-        evidence.append(one - one.mean(-1, keepdims=True))
-    stacked = jnp.stack(evidence, axis=1)
-    size = jnp.sqrt(jnp.mean(stacked**2, axis=-1) + 1e-12)
-    norm = jnp.sum(size**config.evidence_power, axis=-1, keepdims=True) ** (1 / config.evidence_power)
-    pooled = jnp.einsum("bm,bmc->bc", (size / norm) ** (config.evidence_power - 1), stacked)
-    lost = norm / jnp.sqrt(jnp.mean(pooled**2, axis=-1, keepdims=True) + 1e-12)
+        evidence.append(layers(fusion[f"experts_{name}"]["mlp"], jax.nn.relu(encoded[-1])))
     joint = fusion["joint"]
     hidden = jnp.concatenate(encoded, axis=1) @ joint["kernel"] + joint["present_kernel"].sum(0) + joint["bias"]
-    output = pooled * jnp.clip(lost, 1.0, 20.0) ** config.evidence_restored + layers(joint["rest"], jax.nn.relu(hidden))
+    output = sum(evidence) + layers(joint["rest"], jax.nn.relu(hidden))
     return constants["prior"] + output / constants["temperature"]
 
 

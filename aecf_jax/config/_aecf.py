@@ -78,10 +78,8 @@ class AECFConfig:
     """How the modalities become one prediction: see docs/fusions.md. aecf: experts whose evidence adds up."""
     attention_heads: int = 1
     """Heads of the attention fusion; they divide embed_dim."""
-    evidence_power: float = 1.25
+    evidence_power: float = 1.0
     """How much the aecf fusion discounts agreement: k equal opinions count as k**(1 / evidence_power); 1: as k."""
-    evidence_restored: float = 0.5
-    """Share of the evidence lost to contradiction that the aecf fusion gives back, in logarithms; 1: it never falls."""
     gate_hidden_dims: Sequence[int] = (64,)
     """Hidden widths of the gate."""
     gate_hidden_dim: int | None = None
@@ -99,11 +97,11 @@ class AECFConfig:
     gate_disabled: bool = False
     """Average what is present with equal weights, without a gate."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Peak learning rate of encoders and head."""
-    gate_learning_rate: float = 2e-3
+    gate_learning_rate: float = 3e-3
     """Peak learning rate of the gate."""
-    weight_decay: float = 0.1
+    weight_decay: float = 0.3
     """AdamW's decoupled weight decay, on matrices of encoders and head; the gate has none."""
     epochs: int = 100
     """Passes over the training rows."""
@@ -113,7 +111,7 @@ class AECFConfig:
     """Epochs over which learning rates rise linearly to their peak, before the cosine to 0."""
     gradient_clip_val: float = 1.0
     """Largest global norm of a gradient."""
-    average_epochs: float = 5.0
+    average_epochs: float = 10.0
     """Time constant, in epochs, of the running average of the parameters that is evaluated; 0: the last parameters."""
     mixed_precision: bool = False
     """Compute in bfloat16, with float32 parameters, reductions and losses."""
@@ -187,7 +185,7 @@ class AECFConfig:
     """Epochs over which the consistency, the confidence and the subset calibration terms rise linearly."""
     unimodal_coeff: float = 1.0
     """Coefficient of the loss of every modality's own prediction, summed over the modalities."""
-    confidence_coeff: float = 5.0
+    confidence_coeff: float = 20.0
     """Coefficient of the mean amount by which confidence falls from what is visible to everything present."""
     subset_calibration_coeff: float = 0.0
     """Coefficient of the gap of mean confidence and accuracy, by the number of visible modalities."""

@@ -22,7 +22,7 @@ _NON_NEGATIVE = (
     "l2_logits_coeff", "consistency_coeff", "consistency_loss_coeff", "focal_gamma", "unimodal_coeff",
     "confidence_coeff", "subset_calibration_coeff", "average_epochs",
 )  # fmt: skip
-_UNIT = ("entropy_cosine_fraction", "evidence_restored", "masking_prob", "masking_ramp", "focal_alpha")
+_UNIT = ("entropy_cosine_fraction", "masking_prob", "masking_ramp", "focal_alpha")
 _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothing")
 _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",

@@ -151,8 +151,9 @@ class EvidentialFusion(ExpertFusion):
 
 
 class EvidenceFusion(ExpertFusion):
-    """Experts whose evidence adds up (`pooled_evidence`), and a joint correction that starts at 0.
+    """Experts whose evidence adds up, and a joint correction that starts at 0.
 
+    The rule is `summed_evidence`, or `pooled_evidence` where `evidence_power` is above 1.
     The experts are trained by their own losses alone, exactly as those of a product of experts; what is joint reads
     them, and the embeddings, without gradient, and so can only add to what they know. The correction is an MLP over the
     concatenated embeddings and the presence bits. Values and embeddings: the experts' mean instead of the sum.
@@ -173,13 +174,15 @@ class EvidenceFusion(ExpertFusion):
         return Opinions(said, prior, encoded, self.joint.parts(lax.stop_gradient(encoded)))
 
     def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
-        """The evidence of those present, pooled and corrected."""
+        """The evidence of those present, added up and corrected."""
         config, evidence = self.config, lax.stop_gradient(shared.evidence)
         if config.task_type == "classification":
-            joined = pooled_evidence(
-                evidence, present, power=config.evidence_power, restored=config.evidence_restored,
-                centred=not config.multilabel,
-            )  # fmt: skip
+            power = config.evidence_power
+            joined = (
+                pooled_evidence(evidence, present, power=power, centred=not config.multilabel)
+                if power > 1
+                else summed_evidence(evidence, present)
+            )
         else:
             joined = mean_evidence(evidence, present)
         return joined + self.joint(shared.parts, present, train=train)

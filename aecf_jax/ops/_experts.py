@@ -14,7 +14,6 @@ from aecf_jax.types import Scalar
 
 _TINY = 1e-12
 _FAINT = 1e-6  # Squared nats, below which evidence is none: a share of next to nothing has no steep gradient.
-_MOST_RESTORED = 20.0
 
 Evidence = Float[Array, "batch modality classes"]
 Present = Bool[Array, "batch modality"]
@@ -40,25 +39,18 @@ def summed_evidence(evidence: Evidence, present: Present) -> Joined:
     return jnp.sum(jnp.where(present[..., None], evidence, 0.0), axis=-2)
 
 
-def pooled_evidence(
-    evidence: Evidence, present: Present, *, power: Scalar, restored: Scalar = 0.0, centred: bool
-) -> Joined:
+def pooled_evidence(evidence: Evidence, present: Present, *, power: Scalar, centred: bool) -> Joined:
     """Returns the evidence added up so that what is said twice does not count twice.
 
     E = sum_m w_m e_m with w_m = (|e_m| / N)^(power - 1), where N = (sum_m |e_m|^power)^(1 / power) and |e| is the root
     mean square over classes. At power 1 it is the plain sum, right for modalities that err independently; k equal
     opinions give k^(1 / power) times one, so that a larger power discounts agreement. An unsure modality hardly weakens
-    a sure one, as it does in a mean.
-
-    Opinions that contradict each other cancel: |E| < N. What is returned is E (N / |E|)^restored: at 0 the sum as it
-    is, at 1 evidence of size N, which never falls when a modality is added. N / |E| counts as at most 20: what cancels
-    wholly has no direction. Weights and factor are read without gradient.
+    a sure one, as it does in a mean. The weights are read without gradient.
 
     Args:
         evidence: of every modality.
         present: True for those to use.
         power: at least 1.
-        restored: in [0, 1].
         centred: whether to take off every expert's mean over classes first, which says nothing of exclusive classes.
 
     >>> import jax.numpy as jnp
@@ -69,8 +61,6 @@ def pooled_evidence(
     [5.657, -5.657]
     >>> rounded(jnp.array([[[4.0, -4.0], [-1.0, 1.0]]]), power=1.0)
     [3.0, -3.0]
-    >>> rounded(jnp.array([[[4.0, -4.0], [-1.0, 1.0]]]), power=1.0, restored=1.0)
-    [5.0, -5.0]
     """
     evidence = jnp.where(present[..., None], evidence, 0.0)
     if centred:
@@ -82,9 +72,7 @@ def pooled_evidence(
     total = jnp.log(jnp.maximum(jnp.sum(jnp.exp(power * relative), axis=-1, keepdims=True), _TINY)) / power
     # Not where power is 1 and a modality absent: 0 times infinity.
     weights = jnp.where(present, jnp.exp((power - 1) * jnp.where(present, relative - total, 0.0)), 0.0)
-    pooled = jnp.einsum("bm,bmc->bc", weights, evidence)
-    lost = jnp.clip(top + total - _log_size(pooled)[..., None], 0.0, jnp.log(_MOST_RESTORED))
-    return pooled * jnp.exp(restored * lost)
+    return jnp.einsum("bm,bmc->bc", weights, evidence)
 
 
 def _log_size(evidence: Float[Array, "*batch classes"]) -> Float[Array, "*batch"]:

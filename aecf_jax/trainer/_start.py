@@ -11,7 +11,7 @@ from aecf_jax.errors import require
 from aecf_jax.model import AECF_CLIP
 
 _MEANING = (
-    "modalities", "task_type", "fusion", "attention_heads", "evidence_power", "evidence_restored", "encoder",
+    "modalities", "task_type", "fusion", "attention_heads", "evidence_power", "encoder",
     "standardize", "feature_normalization", "gate_disabled", "gate_use_softmax", "gate_learnable_temp", "num_classes",
     "input_dims", "embed_dim", "encoder_hidden_dims", "gate_hidden_dims", "head_hidden_dims",
 )  # fmt: skip
