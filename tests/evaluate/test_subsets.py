@@ -293,11 +293,13 @@ def test_memory_grows_with_what_is_held_not_with_all_subsets(monkeypatch):
 
     def peak(sizes):
         evaluate_subsets(model, rows, sizes=sizes)
-        tracemalloc.start()
-        evaluate_subsets(model, rows, sizes=sizes)
-        found = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return found
+        found = []
+        for _ in range(3):  # The least: what other threads hold at the time counts too.
+            tracemalloc.start()
+            evaluate_subsets(model, rows, sizes=sizes)
+            found.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        return min(found)
 
     few, all_of_them = peak((1,)), peak(None)  # 7 subsets, and 63: one chunk, and nine
     assert all_of_them < 1.25 * few
