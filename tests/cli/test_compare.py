@@ -41,8 +41,8 @@ def test_runs_that_differ_in_the_seed_alone_are_one_model(compare):
     code, printed, errors = compare("a-0", "b-0", "b-1", "a-1")
     assert (code, errors) == (0, "")
     lines = printed.splitlines()
-    assert lines[:2] == ["weight_decay=0.1: a-0, a-1", "weight_decay=0.5: b-0, b-1"]
-    assert "weight_decay=0.1 (2 seeds)  weight_decay=0.5 (2 seeds)" in printed
+    assert lines[:2] == ["weight_decay=0.3: a-0, a-1", "weight_decay=0.5: b-0, b-1"]
+    assert "weight_decay=0.3 (2 seeds)  weight_decay=0.5 (2 seeds)" in printed
     assert sum(line.split()[:1] == ["NLL"] for line in lines) == 8
     assert lines[-1].startswith("Seeds and test rows both vary")
     assert lines[-2].startswith("16 tests (Student's), Holm-corrected")

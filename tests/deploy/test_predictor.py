@@ -63,9 +63,9 @@ def test_any_number_of_rows_is_padded_or_cut_and_gives_the_same(predictor, rows)
     assert served.output.shape == (rows, 3)
     assert all(array.flags.writeable and array.flags.c_contiguous for array in served)
     for row in range(rows):
-        # Another program for another size may sum in another order.
+        # Another program for another size may sum in another order; a float32 near 16 has 1e-6 as its step.
         one = predictor({name: array[row : row + 1] for name, array in features.items()})
-        same(one, Prediction(*(array[row : row + 1] for array in served)), atol=1e-6)
+        same(one, Prediction(*(array[row : row + 1] for array in served)), atol=4e-6)
 
 
 def test_one_compilation_for_each_padded_size(predictor):
