@@ -157,10 +157,12 @@ weights = out(F.dropout(F.relu(gate(x.flatten(1))), 0.1)).softmax(-1)
 loss = F.binary_cross_entropy_with_logits(head((weights[..., None] * x).sum(1)), y)
 loss.backward(); torch.nn.utils.clip_grad_norm_(params, 1.0); optimizer.step()
 """
+# Not ru_maxrss: a process inherits that of the one that started it.
 _AFTER = """
 import json, resource
 used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([used.ru_utime + used.ru_stime, peak / 1024]))
 """
 
 

@@ -55,6 +55,14 @@ def test_both_equal_scikit_learn_with_many_ties_and_few(rows, levels):
     np.testing.assert_allclose(on_device(scores, targets), want, atol=1e-6)
 
 
+@given(SCORES, TARGETS, hnp.arrays(bool, BATCH))
+def test_scores_of_every_type_give_the_same(scores, targets, valid):
+    """Float32 and others are sorted in different ways."""
+    halves = scores.astype(np.float16)
+    found = [on_device(given, targets, valid) for given in (halves, halves.astype(np.float32))]
+    np.testing.assert_array_equal(*found)
+
+
 def test_micro_and_macro_equal_scikit_learn():
     draws = np.random.default_rng(0)
     logits = draws.normal(size=(200, CLASSES)).round(1).astype(np.float32)
