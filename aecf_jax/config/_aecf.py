@@ -97,9 +97,9 @@ class AECFConfig:
     gate_disabled: bool = False
     """Average what is present with equal weights, without a gate."""
 
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     """Peak learning rate of encoders and head."""
-    gate_learning_rate: float = 3e-3
+    gate_learning_rate: float = 4e-3
     """Peak learning rate of the gate."""
     weight_decay: float = 0.3
     """AdamW's decoupled weight decay, on matrices of encoders and head; the gate has none."""
@@ -185,7 +185,7 @@ class AECFConfig:
     """Epochs over which the consistency, the confidence and the subset calibration terms rise linearly."""
     unimodal_coeff: float = 1.0
     """Coefficient of the loss of every modality's own prediction, summed over the modalities."""
-    confidence_coeff: float = 20.0
+    confidence_coeff: float = 10.0
     """Coefficient of the mean amount by which confidence falls from what is visible to everything present."""
     subset_calibration_coeff: float = 0.0
     """Coefficient of the gap of mean confidence and accuracy, by the number of visible modalities."""
