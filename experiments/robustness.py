@@ -11,7 +11,7 @@ missing, as every model here does; "pytorch, blind" is what the PyTorch generati
 test part is read once, by the networks that are reported. Rates of missing are drop tables (MCAR, seed 0, no row left
 empty), the same for every method; "area" is the mean over rates 0 to 0.8.
 
-Differences are default less member, by seed; ± is half a 95 % interval (Student's t over seeds). Where NLL is compared
+Differences are ours less member, by seed; ± is half a 95 % interval (Student's t over seeds). Where NLL is compared
 it also has the rows' part, in a column of its own: the variance of each row's mean difference over seeds, over the
 rows, which says how far other rows of the same source could have told another story.
 """
@@ -32,7 +32,8 @@ from scipy import stats
 from aecf_jax import AECFConfig
 from aecf_jax.nn import FUSIONS
 
-DEFAULT, PYTORCH, BLIND = "default", "pytorch", "pytorch, blind"
+DEFAULT, SEARCHED, PYTORCH, BLIND = "default", "aecf", "pytorch", "pytorch, blind"
+OURS = {DEFAULT: "the default", SEARCHED: "the default's fusion, searched like the others"}
 COLUMNS = ("score at 0", "score at 0.5", "score area", "NLL area", "Brier area", "ECE of subsets", "worst single",
            "violating")  # fmt: skip
 LEVEL_IN = {"score at 0": 1, "score at 0.5": 1, "NLL area": -1, "ECE of subsets": -1, "worst single": 1}
@@ -54,7 +55,8 @@ def main() -> None:
     args = parser.parse_args()
     wanted = [method_job(data, name, args.seeds) for data in args.data for name in args.methods]
     found = jobs.found_by(wanted, root=args.root, folder=args.runs, workers=args.workers)
-    text = "\n".join([tables(found, args.data, args.methods), *verdicts(found, args.data, args.methods)])
+    compared = [line for mine in OURS for line in verdicts(found, args.data, args.methods, mine)]
+    text = "\n".join([tables(found, args.data, args.methods), *compared])
     print(text)
     if args.json is not None:
         args.json.parent.mkdir(exist_ok=True)
@@ -78,7 +80,7 @@ def method_job(data: str, name: str, seeds: int) -> jobs.Job:
     if name in (PYTORCH, BLIND):
         return jobs.Job(data, name, pytorch_config(), searched=True, seeds=seeds, blind=name == BLIND)
     # The default's own fusion, searched, keeps the hinge.
-    config = AECFConfig() if name == "aecf" else AECFConfig(fusion=name, confidence_coeff=0.0)
+    config = AECFConfig() if name == SEARCHED else AECFConfig(fusion=name, confidence_coeff=0.0)
     return jobs.Job(data, name, config, searched=True, seeds=seeds)
 
 
@@ -107,62 +109,70 @@ def tables(found: Mapping[Any, Any], data: Sequence[str], methods: Sequence[str]
     return "\n".join(lines)
 
 
-def verdicts(found: Mapping[Any, Any], data: Sequence[str], methods: Sequence[str]) -> list[str]:
-    """Returns the comparisons of the default with the others."""
-    others = [name for name in methods if name not in (DEFAULT, "aecf", PYTORCH, BLIND)]
-    if DEFAULT not in methods or not others:
+def verdicts(found: Mapping[Any, Any], data: Sequence[str], methods: Sequence[str], mine: str) -> list[str]:
+    """Returns the comparisons of one of ours with the others."""
+    others = [name for name in methods if name not in (*OURS, PYTORCH, BLIND)]
+    if mine not in methods or not others:
         return []
-    lines = ["\n## The default and the best other member of each figure\n",
-             "| | figure | best other | default less it, over seeds | level | over seeds and rows | level |",
+    lines = [f"\n## {OURS[mine].capitalize()}, and the best other member in each figure\n",
+             "| | figure | best other | difference, over seeds | level | over seeds and rows | level |",
              "|---|---|---|--:|---|--:|---|"]  # fmt: skip
     for source in data:
         for column, sign in LEVEL_IN.items():
             best = max(others, key=lambda name: sign * values(found, source, name, column).mean())
-            mean, half = difference(found, source, best, column)
-            cells = [f"{mean:+.2f} ± {half:.2f}", _level(sign * mean, half)]
+            mean, half = difference(found, source, (mine, best), column)
+            cells = [f"{mean:+.2f} ± {half:.2f}", _level(sign * mean, half), "", ""]
             if column == "NLL area":
-                _, wide = mean_difference(found, [source], best)
-                cells += [f"{mean:+.2f} ± {wide:.2f}", _level(sign * mean, wide)]
-            lines.append(f"| {source} | {column} | {best} | {' | '.join([*cells, '', ''][:4])} |")
-    lines += ["\n## NLL area, mean over the data sets: default less member\n",
+                _, wide = mean_difference(found, [source], (mine, best))
+                cells[2:] = [f"{mean:+.2f} ± {wide:.2f}", _level(sign * mean, wide)]
+            lines.append(f"| {source} | {column} | {best} | {' | '.join(cells)} |")
+    lines += [f"\n## NLL area, mean over the data sets: {OURS[mine]} less a member\n",
               "| member | over seeds | better | over seeds and rows | better |", "|---|--:|---|--:|---|"]  # fmt: skip
-    for name in [name for name in methods if name != DEFAULT]:
-        each = np.mean([values(found, one, DEFAULT, "NLL area") - values(found, one, name, "NLL area") for one in data],
-                       axis=0)  # fmt: skip
-        mean, wide = mean_difference(found, data, name)
-        cells = [
-            f"{mean:+.2f} ± {half:.2f} | {'yes' if mean + half < 0 else 'no'}" for half in (half_interval(each), wide)
-        ]
+    for name in [*others, *(name for name in (PYTORCH, BLIND) if name in methods)]:
+        each = np.mean([gaps(found, one, (mine, name), "NLL area") for one in data], axis=0)
+        mean, wide = mean_difference(found, data, (mine, name))
+        cells = [f"{mean:+.2f} ± {half:.2f} | {'yes' if mean + half < 0 else 'no'}"
+                 for half in (half_interval(each), wide)]  # fmt: skip
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines if mine != DEFAULT else lines + against_pytorch(found, data, methods)
+
+
+def against_pytorch(found: Mapping[Any, Any], data: Sequence[str], methods: Sequence[str]) -> list[str]:
+    """Returns the comparisons of the default with PyTorch's mathematics."""
+    lines: list[str] = []
     for name in [name for name in (PYTORCH, BLIND) if name in methods]:
         lines += [f"\n## The default and PyTorch's mathematics: {name}\n",
                   "| | figure | default less PyTorch's | ratio |", "|---|---|--:|--:|"]  # fmt: skip
         for source in data:
             for column in ("score at 0.5", "ECE of subsets"):
-                mean, half = difference(found, source, name, column)
+                mean, half = difference(found, source, (DEFAULT, name), column)
                 ratio = values(found, source, DEFAULT, column).mean() / values(found, source, name, column).mean()
                 lines.append(f"| {source} | {column} | {mean:+.2f} ± {half:.2f} | {ratio:.2f} |")
     return lines
 
 
 def _level(better: float, half: float) -> str:
-    """Whether the interval of a difference, positive if the default is better, reaches 0."""
+    """Whether the interval of a difference, positive if ours is better, reaches 0."""
     return "yes" if better + half >= 0 else "no"
 
 
-def difference(found: Mapping[Any, Any], data: str, other: str, column: str) -> tuple[float, float]:
-    """Returns the mean difference of the default from another, by seed, and half its 95 % interval."""
-    each = values(found, data, DEFAULT, column) - values(found, data, other, column)
+def gaps(found: Mapping[Any, Any], data: str, pair: tuple[str, str], column: str) -> np.ndarray:
+    """Returns the difference of the first from the second of every seed."""
+    return values(found, data, pair[0], column) - values(found, data, pair[1], column)
+
+
+def difference(found: Mapping[Any, Any], data: str, pair: tuple[str, str], column: str) -> tuple[float, float]:
+    """Returns the mean difference of the first from the second, by seed, and half its 95 % interval."""
+    each = gaps(found, data, pair, column)
     return float(each.mean()), half_interval(each)
 
 
-def mean_difference(found: Mapping[Any, Any], data: Sequence[str], other: str) -> tuple[float, float]:
+def mean_difference(found: Mapping[Any, Any], data: Sequence[str], pair: tuple[str, str]) -> tuple[float, float]:
     """Returns the difference in NLL area, mean over data sets, and half its 95 % interval over seeds and rows."""
-    each = np.mean([values(found, one, DEFAULT, "NLL area") - values(found, one, other, "NLL area") for one in data],
-                   axis=0)  # fmt: skip
+    each = np.mean([gaps(found, one, pair, "NLL area") for one in data], axis=0)
     rows = 0.0
     for one in data:
-        gap = 100 * (np.array(found[one, DEFAULT]["row_nll"]) - np.array(found[one, other]["row_nll"]))
+        gap = 100 * (np.array(found[one, pair[0]]["row_nll"]) - np.array(found[one, pair[1]]["row_nll"]))
         rows += float(gap.var(ddof=1)) / len(gap)
     error = math.hypot(half_interval(each), statistics.NormalDist().inv_cdf(0.975) * math.sqrt(rows) / len(data))
     return float(each.mean()), error

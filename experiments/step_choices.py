@@ -1,0 +1,100 @@
+"""What each choice that makes the training step fast is worth: undone alone, by turns with the step as it is.
+
+Command:   python experiments/step_choices.py
+Hardware:  1 CPU core; processor time, alternating, median of 9
+Minutes:   2
+
+The step of `AECFConfig.pytorch()`, 2 modalities of 512, 80 labels, a gate of 2,048 units, batch 512, in float32 and in
+bfloat16. Printed is how many times as long a step takes without the choice. docs/performance.md has the figures.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+from collections.abc import Callable, Generator
+from typing import Any
+from unittest import mock
+
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+
+from aecf_jax.bench import TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
+from aecf_jax.config import Workload  # noqa: E402
+from aecf_jax.nn import _dropout  # noqa: E402
+from aecf_jax.ops import _matmul  # noqa: E402
+from aecf_jax.train import _step  # noqa: E402
+
+STEPS, ROUNDS = 16, 9
+
+
+def main() -> None:
+    """Prints the ratios."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    for half in (False, True):
+        ways = {"as it is": made(half), **{name: made(half, undone) for name, undone in UNDONE.items()}}
+        ways["one dispatch a step"] = one_by_one(made(half, steps=1))
+        times = {name: taken.processor for name, taken in take_turns(ways, repeats=ROUNDS).items()}
+        print("bfloat16" if half else "float32")
+        for name, seconds in times.items():
+            ms = statistics.median(seconds) / STEPS * 1e3
+            print(f"  {name:44}{ms:8.2f} ms{median_ratio(seconds, times['as it is']):8.2f}")
+
+
+def made(half: bool, undone: Callable[[], Any] = contextlib.nullcontext, *, steps: int = STEPS) -> TrainingSteps:
+    """Returns steps that are compiled already, without a choice."""
+    work = Workload(rows=8192)
+    with undone():
+        _step._program.cache_clear()  # Else the program that is compiled with the choice.
+        found = TrainingSteps(work.config(mixed_precision=half), random_rows(work), steps)
+        found()
+    return found
+
+
+def one_by_one(step: TrainingSteps) -> Callable[[], object]:
+    """Returns as many steps, each a call of its own that is waited for."""
+    return lambda: [step() for _ in range(STEPS)]
+
+
+@contextlib.contextmanager
+def not_laid_out() -> Generator[None]:
+    """Transposed matrices as XLA folds them into products."""
+    with mock.patch.object(_matmul, "_turned", jnp.transpose):
+        yield
+
+
+@contextlib.contextmanager
+def drawn_bits() -> Generator[None]:
+    """Dropout as Flax draws it."""
+
+    def dropped(x: jax.Array, rate: Any, *, key: jax.Array) -> jax.Array:
+        return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0.0)
+
+    with mock.patch.object(_dropout, "dropout", dropped):
+        yield
+
+
+@contextlib.contextmanager
+def copied_state() -> Generator[None]:
+    """A state whose buffers are not used again."""
+    jit = jax.jit
+
+    def without(function: Any, **options: Any) -> Any:
+        options.pop("donate_argnums", None)
+        return jit(function, **options)
+
+    with mock.patch.object(_step.jax, "jit", without):
+        yield
+
+
+UNDONE: dict[str, Callable[[], Any]] = {
+    "matrices not laid out anew": not_laid_out,
+    "dropout from JAX's generator": drawn_bits,
+    "state copied, not donated": copied_state,
+}
+
+
+if __name__ == "__main__":
+    main()
