@@ -166,7 +166,10 @@ class AECFLoss:
         }
 
     def _unimodal(self, kind: str, said: Array | None, targets: Array, present: Array | None) -> Float[Array, ""]:
-        """Returns the loss of every modality's own prediction on the rows that have it, summed over modalities."""
+        """Returns the mean over rows of the losses of their modalities' own predictions, summed over those present.
+
+        Not a mean over the rows that have a modality: their number is known only when all devices have counted.
+        """
         if said is None:
             return jnp.zeros((), jnp.float32)
         rows = jnp.ones(said.shape[:2], dtype=bool) if present is None else present.T
@@ -175,8 +178,7 @@ class AECFLoss:
             # Contrasts need the whole batch: where a modality is absent it says 0, as if trained by itself.
             return jnp.sum(jax.vmap(lambda one: self._primary(kind, one, targets))(said))
         each = jax.vmap(lambda one: self._rows(kind, one, targets))
-        costs = jnp.where(rows, each(said), 0.0)
-        return jnp.sum(jnp.sum(costs, axis=1) / jnp.maximum(jnp.sum(rows, axis=1), 1))
+        return jnp.sum(jnp.mean(jnp.where(rows, each(said), 0.0), axis=1))
 
     def _primary(self, kind: str, logits: Float[Array, "batch classes"], targets: Shaped[Array, "batch ..."]) -> Array:
         """Returns the task's own loss."""

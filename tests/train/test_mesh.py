@@ -42,7 +42,7 @@ def mesh_named(text):
 
 def started(config, mesh):
     variables = small_variables(config)
-    state = init_state(variables["params"], TrainChunk(config, STEPS).optimizer)
+    state = init_state(variables["params"], TrainChunk(config, STEPS).optimizer, config)
     # Copied: equal seeds may share buffers, and a chunk gives its state away.
     state = jax.device_get(state)
     return (
@@ -87,6 +87,19 @@ def test_devices_do_what_one_does_and_compile_once(alone, text):
     chunk(state, constants, data, order, LENGTH, root, length=LENGTH)
     assert chunk.program.scan._cache_size() == compiled
     assert chunk.traces == 1
+
+
+def test_the_default_fusion_and_its_losses_need_one_all_reduce():
+    own = AECFConfig()
+    names = ("fusion", "unimodal_coeff", "confidence_coeff", "consistency_coeff", "average_epochs", "entropy_reg",
+             "l2_logits_coeff", "ece_penalty_coeff")  # fmt: skip
+    config, mesh = small_config(**{name: getattr(own, name) for name in names}), mesh_named("data=8")
+    chunk = TrainChunk(config, STEPS, mesh=mesh)
+    state, constants, root = started(config, mesh)
+    data = placed(small_batch(), everywhere(mesh))
+    order = placed(epoch_order(ROOT, 0, rows=ROWS, steps=STEPS, batch_size=BATCH), along_data(mesh, 1))
+    lowered = chunk.program.scan.lower(state, constants, data, order, 0, root, chunk._numbers, length=LENGTH)
+    assert collectives(lowered) == ["all-reduce"]
 
 
 @pytest.mark.parametrize("text", ["data=8", "data=4,model=2"])
