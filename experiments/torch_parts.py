@@ -131,17 +131,16 @@ _JAX_START = """
 import numpy as np, jax, jax.numpy as jnp
 from aecf_jax.bench import random_rows
 from aecf_jax.config import Workload
-from aecf_jax.nn import init_variables
-from aecf_jax.train import init_state, make_train_chunk
+from aecf_jax.train import make_train_chunk
+from aecf_jax.trainer import checkpoint_tree
 from aecf_jax.types import Batch
 work = Workload(rows=512); data = random_rows(work); config = work.config()
 chunk = make_train_chunk(config, 117)
-variables = init_variables(config, key=jax.random.key(0))
-state = init_state(variables["params"], chunk.optimizer)
+tree = checkpoint_tree(config)
 batch = Batch(features={k: jnp.asarray(v) for k, v in data.features.items()}, label=jnp.asarray(data.label),
               present=jnp.asarray(data.present))
 order = jnp.arange(512, dtype=jnp.int32)[None]
-jax.block_until_ready(chunk(state, variables["constants"], batch, order, 0, jax.random.key(0), length=1))
+jax.block_until_ready(chunk(tree["state"], tree["constants"], batch, order, 0, jax.random.key(0), length=1))
 """
 _TORCH_START = """
 import numpy as np, torch
