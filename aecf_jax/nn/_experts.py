@@ -68,11 +68,10 @@ class ExpertFusion(nn.Module):
             encoded: embeddings of every modality, finite.
             prior: what is predicted where nothing is present.
             train: whether dropout acts.
-            views: not used.
+            views: how many predictions will be made of it.
         """
-        del views
         said = [self.experts[name](encoded[:, index], train=train) for index, name in enumerate(self.config.modalities)]
-        return self._opinions(jnp.stack(said, axis=1).astype(jnp.float32), prior, encoded)
+        return self._opinions(jnp.stack(said, axis=1).astype(jnp.float32), prior, encoded, views)
 
     def __call__(
         self, shared: Opinions, present: Bool[Array, "batch modality"], *, train: bool = False
@@ -100,8 +99,9 @@ class ExpertFusion(nn.Module):
         """Width of an expert's output."""
         return self.config.num_classes
 
-    def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
+    def _opinions(self, said: Array, prior: Array, encoded: Array, views: int) -> Opinions:
         """What the outputs of the experts, (batch, modality, width), mean."""
+        del views
         return Opinions(said, prior, encoded)
 
     def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
@@ -128,8 +128,9 @@ class EvidentialFusion(ExpertFusion):
         """Two counts for each label, one for each class."""
         return self.config.num_classes * (2 if self.config.multilabel else 1)
 
-    def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
+    def _opinions(self, said: Array, prior: Array, encoded: Array, views: int) -> Opinions:
         """Counts in `parts`; evidence is what Dempster's rule makes of one modality alone."""
+        del views
         counts = jax.nn.softplus(said)
         if self.config.multilabel:
             counts = counts.reshape(*said.shape[:2], -1, 2)
@@ -169,9 +170,9 @@ class EvidenceFusion(ExpertFusion):
             dropout=config.head_dropout, zero=True, dtype=compute_dtype(config),
         )  # fmt: skip
 
-    def _opinions(self, said: Array, prior: Array, encoded: Array) -> Opinions:
-        """Evidence, and each modality's share of the correction."""
-        return Opinions(said, prior, encoded, self.joint.parts(lax.stop_gradient(encoded)))
+    def _opinions(self, said: Array, prior: Array, encoded: Array, views: int) -> Opinions:
+        """Evidence, and for many views each modality's share of the correction."""
+        return Opinions(said, prior, encoded, None if views == 1 else self.joint.parts(lax.stop_gradient(encoded)))
 
     def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
         """The evidence of those present, added up and corrected."""
@@ -185,6 +186,8 @@ class EvidenceFusion(ExpertFusion):
             )
         else:
             joined = mean_evidence(evidence, present)
+        if shared.parts is None:
+            return joined + self.joint.whole(lax.stop_gradient(shared.encoded), present, train=train)
         return joined + self.joint(shared.parts, present, train=train)
 
 

@@ -71,7 +71,27 @@ class SplitHead(nn.Module):
             present: True for those to use.
             train: whether dropout acts.
         """
-        x = jnp.sum(jnp.where(present[..., None], parts, jnp.zeros_like(parts)), axis=1)
+        return self._rest(jnp.sum(jnp.where(present[..., None], parts, jnp.zeros_like(parts)), axis=1), train=train)
+
+    def whole(
+        self, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
+        train: bool = False,
+    ) -> Float[Array, "batch out"]:  # fmt: skip
+        """Returns the same for one view, by one product of everything.
+
+        Args:
+            encoded: embeddings, finite.
+            present: True for those to use.
+            train: whether dropout acts.
+        """
+        rows = jnp.where(present[..., None], encoded, jnp.zeros_like(encoded))
+        x = rows.reshape(-1, len(self.kernel)).astype(self.dtype) @ self.kernel.astype(self.dtype)
+        if self.bits:
+            x = x + present.astype(self.dtype) @ self.present_kernel.astype(self.dtype)
+        return self._rest(x, train=train)
+
+    def _rest(self, x: Array, *, train: bool) -> Array:
+        """What follows the first layer's products."""
         x = x + self.bias.astype(self.dtype)[None]
         if self.hidden_dims:
             x = self.drop(ACTIVATIONS["relu"](x), train=train)
