@@ -2,6 +2,7 @@
 
 Command:   python experiments/ablation.py --root ../shared/data --json experiments/results/ablation.json
 Hardware:  2 CPU cores
+Minutes:   8
 Data:      AV-MNIST, difficulty hard; --data names others
 
 full is `fusion="gated"` with every other default: gate, entropy reward, curriculum masks. no_gate weighs what is

@@ -3,6 +3,7 @@ r"""Every fusion on every data set under missing modalities: the default against
 Command:   python experiments/robustness.py --root ../shared/data --json experiments/results/robustness.json \
                --markdown docs/robustness.md --plot docs/robustness.png
 Hardware:  2 CPU cores
+Minutes:   40
 
 Every member of the zoo, and PyTorch's mathematics with the same encoders, gets the same search (`jobs.SEARCH`, 2 seeds
 a point, by validation loss; the epoch likewise), 10 seeds, and all that the default's training has but the confidence
@@ -60,7 +61,7 @@ def main() -> None:
     print(text)
     if args.json is not None:
         args.json.parent.mkdir(exist_ok=True)
-        recipe.write_text(args.json, json.dumps(kept(found), indent=1) + "\n")
+        recipe.write_text(args.json, as_text(kept(found)))
     if args.markdown is not None:
         recipe.write_text(args.markdown, f"# Every fusion under missing modalities\n\n{ABOUT}\n{text}\n")
     if args.plot is not None:
@@ -70,6 +71,8 @@ def main() -> None:
 ABOUT = """Made by `experiments/robustness.py`, whose header has the command and the protocol; figures of every seed,
 and the hashes of drop tables and configurations, are in `experiments/results/robustness.json`. Scores are accuracy, for
 yeast macro average precision. All figures are times 100, mean ± standard deviation over 10 seeds, on the test part.
+
+![NLL area and score at 0.5 of every method on every data set](robustness.png)
 """
 
 
@@ -103,7 +106,7 @@ def tables(found: Mapping[Any, Any], data: Sequence[str], methods: Sequence[str]
     for source in data:
         lines += [f"\n## {source}\n", f"| | {' | '.join(COLUMNS)} |", "|---" + "|--:" * len(COLUMNS) + "|"]
         for name in methods:
-            cells = [f"{v.mean():.2f} ± {v.std(ddof=1) if len(v) > 1 else 0:.2f}"
+            cells = ["–" if np.isnan(v).all() else f"{v.mean():.2f} ± {v.std(ddof=1) if len(v) > 1 else 0:.2f}"
                      for v in (values(found, source, name, column) for column in COLUMNS)]  # fmt: skip
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -186,9 +189,23 @@ def half_interval(each: np.ndarray) -> float:
 
 
 def kept(found: Mapping[Any, Any]) -> dict[str, Any]:
-    """Returns what the JSON file holds: everything but the rows."""
-    return {f"{data}, {name}": {key: value for key, value in one.items() if key != "row_nll"}
+    """Returns what the JSON file holds: everything but the rows, to six digits."""
+    return {f"{data}, {name}": {key: rounded(value) for key, value in one.items() if key != "row_nll"}
             for (data, name), one in found.items()}  # fmt: skip
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """Returns JSON with a line for each entry."""
+    return "{" + ",".join(f"\n{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()) + "\n}\n"
+
+
+def rounded(value: Any) -> Any:
+    """Returns plain values with every number to six digits."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def draw(path: Path, found: Mapping[Any, Any], data: Sequence[str], methods: Sequence[str]) -> None:
