@@ -9,8 +9,8 @@ Every member of the zoo, and PyTorch's mathematics with the same encoders, gets 
 a point, by validation loss; the epoch likewise), 10 seeds, and all that the default's training has but the confidence
 hinge, which costs the others likelihood. "default" is `AECFConfig()` with nothing searched. "pytorch" knows what is
 missing, as every model here does; "pytorch, blind" is what the PyTorch generation does, which has no such input. The
-test part is read by the networks that are reported (of the default, by two earlier choices too). Rates of missing are drop tables (MCAR, seed 0, no row left
-empty), the same for every method; "area" is the mean over rates 0 to 0.8.
+test part is read by the networks that are reported (of the default, by two earlier choices too). Rates of missing are
+drop tables (MCAR, seed 0, no row left empty), the same for every method; "area" is the mean over rates 0 to 0.8.
 
 Differences are ours less member, by seed; ± is half a 95 % interval (Student's t over seeds). Where NLL is compared
 it also has the rows' part, in a column of its own: the variance of each row's mean difference over seeds, over the
