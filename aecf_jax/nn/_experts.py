@@ -172,7 +172,9 @@ class EvidenceFusion(ExpertFusion):
 
     def _opinions(self, said: Array, prior: Array, encoded: Array, views: int) -> Opinions:
         """Evidence, and for many views each modality's share of the correction."""
-        return Opinions(said, prior, encoded, None if views == 1 else self.joint.parts(lax.stop_gradient(encoded)))
+        # In bfloat16 the sum of rounded products is not the rounded product of the sum.
+        alone = views == 1 or self.config.mixed_precision
+        return Opinions(said, prior, encoded, None if alone else self.joint.parts(lax.stop_gradient(encoded)))
 
     def _joined(self, shared: Opinions, present: Array, *, train: bool) -> Array:
         """The evidence of those present, added up and corrected."""

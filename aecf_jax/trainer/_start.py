@@ -11,9 +11,9 @@ from aecf_jax.errors import require
 from aecf_jax.model import AECF_CLIP
 
 _MEANING = (
-    "modalities", "task_type", "fusion", "attention_heads", "evidence_power", "encoder",
-    "standardize", "feature_normalization", "gate_disabled", "gate_use_softmax", "gate_learnable_temp", "num_classes",
-    "input_dims", "embed_dim", "encoder_hidden_dims", "gate_hidden_dims", "head_hidden_dims",
+    "modalities", "task_type", "fusion", "attention_heads", "evidence_power", "encoder", "standardize",
+    "feature_normalization", "gate_disabled", "gate_use_softmax", "gate_learnable_temp", "num_classes", "input_dims",
+    "embed_dim", "encoder_hidden_dims", "gate_hidden_dims", "head_hidden_dims",
 )  # fmt: skip
 """Fields on which depends what the parameters mean, those first that are easiest to understand."""
 
@@ -68,7 +68,7 @@ def _resolved(config: AECFConfig, name: str) -> Any:
         return config.embed_width
     unused = (
         (name == "encoder_hidden_dims" and config.encoder != "mlp")
-        or (name.startswith("evidence_") and config.fusion != "aecf")
+        or (name == "evidence_power" and config.fusion != "aecf")
         or (name.startswith("gate_") and name != "gate_disabled" and (config.gate_disabled or config.fusion != "gated"))
     )
     return None if unused else getattr(config, name)

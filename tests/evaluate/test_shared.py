@@ -108,3 +108,22 @@ def test_products_that_are_shared_change_nothing(changes):
     products = jax.eval_shape(lambda *arrays: shared(*arrays, 7), variables, encoded)
     assert (products.gate is None) == (config.gate_disabled or config.mixed_precision)
     assert (products.head is None) == (config.task_type == "embedding" or config.mixed_precision)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+def test_the_default_fusion_says_the_same_to_one_view_and_to_many(half):
+    """In bfloat16 too, where the sum of rounded products would not be the rounded product of the sum."""
+    config = make_config(3, fusion="aecf", unimodal_coeff=1.0, mixed_precision=half)
+    module, variables = AECF(config), shaken(config)
+    rng = np.random.default_rng(2)
+    encoded = rng.normal(size=(ROWS, 3, 8)).astype(np.float32)
+    present = rng.random((ROWS, 3)) < 0.6
+
+    @jax.jit
+    def outputs(variables, encoded, present):
+        several = (module.apply(variables, encoded, views=views, method="share") for views in (1, 7))
+        return [module.apply(variables, one, present, method="fuse_shared").output for one in several]
+
+    one, many = outputs(variables, encoded, present)
+    # Float32 sums in another order.
+    np.testing.assert_allclose(many, one, rtol=1e-5, atol=2e-6)
