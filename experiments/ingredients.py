@@ -11,7 +11,6 @@ seed, times 100, on the test part; ± is half a 95 % interval (Student's t over 
 0. An ingredient pays where it lowers the NLL area, or the violating rate at no cost in NLL area.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,16 +65,7 @@ COLUMNS = {"score at 0": 1, "score at 0.5": 1, "NLL area": -1, "ECE of subsets":
 
 def main() -> None:
     """Runs what is missing, prints the tables and writes what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default=None, help="folder of the original files of all sources but digits")
-    parser.add_argument("--data", nargs="*", default=list(jobs.SOURCES), choices=list(jobs.SOURCES))
-    parser.add_argument("--seeds", type=int, default=10, help="networks of every variant")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--runs", type=Path, default=Path("runs/ingredients"), help="folder of what jobs found")
-    parser.add_argument("--json", type=Path, default=None, help="file for all figures, with the hashes")
-    parser.add_argument("--markdown", type=Path, default=None, help="file for the tables")
-    parser.add_argument("--plot", type=Path, default=None, help="PNG file for the picture")
-    args = parser.parse_args()
+    args = jobs.flags(str(__doc__), "ingredients").parse_args()
     wanted = [
         jobs.Job(data, name, config, seeds=args.seeds)
         for data in args.data for name, config in variants().items()

@@ -4,6 +4,7 @@ A job is one method on one data set. Jobs run in processes of their own, one thr
 so that an interrupted recipe goes on where it stopped.
 """
 
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -69,6 +70,25 @@ class Job:
         """SHA-256 of everything that decides what it finds."""
         plain = {**dataclasses.asdict(self), "config": self.config.to_dict(), "rates": RATES, "search": SEARCH}
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def flags(description: str, name: str) -> argparse.ArgumentParser:
+    """Returns the flags that the recipes of jobs share.
+
+    Args:
+        description: the recipe's header.
+        name: of the folder of what its jobs found.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", default=None, help="folder of the original files of all sources but digits")
+    parser.add_argument("--data", nargs="*", default=list(SOURCES), choices=list(SOURCES))
+    parser.add_argument("--seeds", type=int, default=10, help="networks of every method or variant")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--runs", type=Path, default=Path("runs") / name, help="folder of what jobs found")
+    parser.add_argument("--json", type=Path, default=None, help="file for all figures, with the hashes")
+    parser.add_argument("--markdown", type=Path, default=None, help="file for the tables")
+    parser.add_argument("--plot", type=Path, default=None, help="PNG file for the picture")
+    return parser
 
 
 def found_by(jobs: Sequence[Job], *, root: str | None, folder: Path, workers: int) -> dict[tuple[str, str], Any]:

@@ -17,7 +17,6 @@ it also has the rows' part, in a column of its own: the variance of each row's m
 rows, which says how far other rows of the same source could have told another story.
 """
 
-import argparse
 import json
 import math
 import statistics
@@ -43,16 +42,8 @@ LEVEL_IN = {"score at 0": 1, "score at 0.5": 1, "NLL area": -1, "ECE of subsets"
 
 def main() -> None:
     """Runs what is missing, prints the tables and writes what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default=None, help="folder of the original files of all sources but digits")
-    parser.add_argument("--data", nargs="*", default=list(jobs.SOURCES), choices=list(jobs.SOURCES))
+    parser = jobs.flags(str(__doc__), "robustness")
     parser.add_argument("--methods", nargs="*", default=[DEFAULT, *FUSIONS, PYTORCH, BLIND])
-    parser.add_argument("--seeds", type=int, default=10, help="networks of every method")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--runs", type=Path, default=Path("runs/robustness"), help="folder of what jobs found")
-    parser.add_argument("--json", type=Path, default=None, help="file for all figures, with the hashes")
-    parser.add_argument("--markdown", type=Path, default=None, help="file for the tables")
-    parser.add_argument("--plot", type=Path, default=None, help="PNG file for the picture")
     args = parser.parse_args()
     wanted = [method_job(data, name, args.seeds) for data in args.data for name in args.methods]
     found = jobs.found_by(wanted, root=args.root, folder=args.runs, workers=args.workers)

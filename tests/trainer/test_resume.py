@@ -110,11 +110,15 @@ def test_second_signal_kills():
 
 
 def test_second_ctrl_c_interrupts_python():
-    with interrupts() as noted:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert noted.signal == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            _interrupt_and_wait()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # A process in the background ignores it.
+    try:
+        with interrupts() as noted:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert noted.signal == signal.SIGINT
+            with pytest.raises(KeyboardInterrupt):
+                _interrupt_and_wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _interrupt_and_wait() -> None:
