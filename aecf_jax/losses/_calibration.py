@@ -4,6 +4,8 @@ Which bin a prediction falls in is not differentiated (hard bins, not kernels); 
 confidence of each bin, so that it moves an over-confident bin down and an under-confident one up.
 """
 
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
@@ -94,15 +96,14 @@ def _binned_gap(
     probs: Float[Array, "batch classes"], frequency: Float[Array, "batch classes"], bins: int
 ) -> Float[Array, "classes"]:
     """Returns sum over bins of |sum of (p - t) in the bin| / batch, which is the count-weighted gap of the means."""
-    member = _bin_members(lax.stop_gradient(probs), bins)
-    gap = jnp.where(member, (probs - lax.stop_gradient(frequency))[:, :, None], 0.0)
-    return jnp.sum(jnp.abs(jnp.sum(gap, axis=0)), axis=-1) / probs.shape[0]
+    gap = probs - lax.stop_gradient(frequency)
+    # One sum for each bin, in a pass of its own: an axis of bins would be written out, forward and backward.
+    sums = [jnp.sum(jnp.where(member, gap, 0.0), axis=0) for member in _bin_members(lax.stop_gradient(probs), bins)]
+    return jnp.sum(jnp.abs(jnp.stack(sums)), axis=0) / probs.shape[0]
 
 
-def _bin_members(probs: Float[Array, "batch classes"], bins: int) -> Bool[Array, "batch classes bins"]:
+def _bin_members(probs: Float[Array, "batch classes"], bins: int) -> list[Bool[Array, "batch classes"]]:
     """Returns whether each probability lies in each bin (low, high]; the first bin has 0, the last all above."""
     # Constants from NumPy: a compiler may divide by multiplying with a rounded reciprocal, which moves the edges.
-    edges = jnp.asarray(np.arange(1, bins) / bins, jnp.float32)
-    low = jnp.concatenate([jnp.full(1, -jnp.inf), edges])
-    high = jnp.concatenate([edges, jnp.full(1, jnp.inf)])
-    return (probs[:, :, None] > low[None, None, :]) & (probs[:, :, None] <= high[None, None, :])
+    edges = [np.float32(-np.inf), *(np.arange(1, bins) / bins).astype(np.float32), np.float32(np.inf)]
+    return [(probs > low) & (probs <= high) for low, high in itertools.pairwise(edges)]

@@ -55,7 +55,7 @@ def _backward(dtype: Any, kept: tuple[Array, Array], gradient: Array) -> tuple[A
     to_x = _product(gradient, kernel.T if kernel.dtype == jnp.float32 else _turned(kernel))
     # The smaller of the matrices is the one that is turned.
     narrow = 4 * kernel.shape[1] <= kernel.shape[0]
-    to_kernel = _turned(_product(gradient.T, rows)) if narrow else _product(_turned(rows), gradient)
+    to_kernel = _turned(_product(gradient.T, rows), beside=rows) if narrow else _product(_turned(rows), gradient)
     return to_x.reshape(x.shape), to_kernel
 
 
@@ -74,13 +74,15 @@ def _product(x: Array, kernel: Array) -> Array:
     return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=jnp.float32)
 
 
-def _turned(x: Array) -> Array:
+def _turned(x: Array, *, beside: Array | None = None) -> Array:
     """Returns the transposed matrix; on the CPU laid out anew, where that pays.
 
     XLA:CPU multiplies fast, and bfloat16 as such, only where both matrices lie row by row; it folds a transposition
-    into the product next to it, which then takes up to thirty times as long.
+    into the product next to it, which then takes up to thirty times as long: so does even a small one that folds into
+    the product of a large matrix, which is what `beside` is.
     """
-    if x.size < _LARGE and x.dtype == jnp.float32:
+    size = x.size if beside is None else beside.size
+    if size < _LARGE and x.dtype == jnp.float32:
         return x.T
     return lax.platform_dependent(x, cpu=_laid_out, default=jnp.transpose)
 

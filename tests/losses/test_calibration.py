@@ -100,5 +100,5 @@ def test_every_edge_belongs_to_the_bin_below_it_and_the_next_number_to_the_bin_a
     edges = (np.arange(1, BINS) / BINS).astype(np.float32)
     for probs, first in ((edges, 0), (np.nextafter(edges, np.float32(2)), 1)):
         for members in (_bin_members, jax.jit(_bin_members, static_argnums=1)):
-            member = np.asarray(members(jnp.asarray(probs)[:, None], BINS))[:, 0]
+            member = np.stack(members(jnp.asarray(probs)[:, None], BINS), axis=1)[:, :, 0]
             np.testing.assert_array_equal(member, np.eye(BINS, dtype=bool)[first : first + BINS - 1])

@@ -1,5 +1,7 @@
 """Products and their gradients against float64, in both types and at every size that takes another path."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,3 +72,13 @@ def test_axes_before_the_last_are_rows():
     for one, other in zip((cube[0][1], *cube[1]), (found, to_x, to_kernel), strict=True):
         # Another program may add in another order.
         np.testing.assert_allclose(np.reshape(one, other.shape), other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="how XLA:CPU folds transpositions")
+def test_a_narrow_kernels_gradient_is_multiplied_as_it_lies():
+    x, kernel, weights = arrays(512, 2048, 2)
+    compiled = jax.jit(product_and_gradients(jnp.float32)).lower(x, kernel, weights).compile().as_text()
+    products = [line for line in compiled.splitlines() if re.search(r"= f32\[.*\bdot\(", line)]
+    # Folded in, the transposition of the result would make it (2048, 2), from 2,048 columns one after another.
+    assert any("f32[2,2048]" in line for line in products)
+    assert not any("f32[2048,2]" in line for line in products)
