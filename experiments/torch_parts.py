@@ -132,29 +132,29 @@ import numpy as np, jax, jax.numpy as jnp
 from aecf_jax.bench import random_rows
 from aecf_jax.config import Workload
 from aecf_jax.train import make_train_chunk
-from aecf_jax.trainer import checkpoint_tree
-from aecf_jax.types import Batch
-work = Workload(rows=512); data = random_rows(work); config = work.config()
-chunk = make_train_chunk(config, 117)
+from aecf_jax.trainer import checkpoint_tree, on_device
+work = Workload(rows=512 * steps); data = random_rows(work); config = work.config()
+chunk = make_train_chunk(config, steps)
 tree = checkpoint_tree(config)
-batch = Batch(features={k: jnp.asarray(v) for k, v in data.features.items()}, label=jnp.asarray(data.label),
-              present=jnp.asarray(data.present))
-order = jnp.arange(512, dtype=jnp.int32)[None]
-jax.block_until_ready(chunk(tree["state"], tree["constants"], batch, order, 0, jax.random.key(0), length=1))
+order = jnp.arange(work.rows, dtype=jnp.int32).reshape(steps, 512)
+root = jax.random.key(0)
+jax.block_until_ready(chunk(tree["state"], tree["constants"], on_device(data), order, 0, root, length=steps))
 """
 _TORCH_START = """
 import numpy as np, torch
 from torch.nn import functional as F
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
-x, y = torch.tensor(rng.standard_normal((512, 2, 512), np.float32)), torch.tensor(rng.random((512, 80)) < 0.05).float()
+features = torch.from_numpy(rng.standard_normal((512 * steps, 2, 512), np.float32))
+labels = torch.from_numpy((rng.random((512 * steps, 80)) < 0.05).astype(np.float32))
 gate, out, head = torch.nn.Linear(1024, 2048), torch.nn.Linear(2048, 2), torch.nn.Linear(512, 80)
 params = [*gate.parameters(), *out.parameters(), *head.parameters()]
 optimizer = torch.optim.AdamW(params, fused=True)
-x = F.normalize(x, dim=-1)
-weights = out(F.dropout(F.relu(gate(x.flatten(1))), 0.1)).softmax(-1)
-loss = F.binary_cross_entropy_with_logits(head((weights[..., None] * x).sum(1)), y)
-loss.backward(); torch.nn.utils.clip_grad_norm_(params, 1.0); optimizer.step()
+for x, y in zip(features.split(512), labels.split(512)):
+    x = F.normalize(x, dim=-1)
+    weights = out(F.dropout(F.relu(gate(x.flatten(1))), 0.1)).softmax(-1)
+    loss = F.binary_cross_entropy_with_logits(head((weights[..., None] * x).sum(1)), y)
+    optimizer.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(params, 1.0); optimizer.step()
 """
 # Not ru_maxrss: a process inherits that of the one that started it.
 _AFTER = """
@@ -165,25 +165,30 @@ print(json.dumps([used.ru_utime + used.ru_stime, peak / 1024]))
 """
 
 
-def starts(times: int = 3) -> dict[str, tuple[float, float]]:
-    """Returns processor seconds and peak MiB of new processes to their first trained step, the least of a few."""
+def starts(steps: int = 1, times: int = 3) -> dict[str, tuple[float, float]]:
+    """Returns processor seconds and peak MiB of new processes that train some steps, each on other rows.
+
+    Args:
+        steps: of 512 rows.
+        times: processes of each kind; the least of them counts.
+    """
     found: dict[str, list[list[float]]] = {"PyTorch": [], "JAX, nothing compiled": [], "JAX, compiled before": []}
     for _ in range(times):
         with tempfile.TemporaryDirectory() as cache:
-            found["PyTorch"].append(_started(_TORCH_START, {}))
+            found["PyTorch"].append(_started(_TORCH_START, steps, {}))
             # As the command line sets it: programs of any size are kept.
             kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0"}  # fmt: skip
-            found["JAX, nothing compiled"].append(_started(_JAX_START, kept))
-            found["JAX, compiled before"].append(_started(_JAX_START, kept))
+            found["JAX, nothing compiled"].append(_started(_JAX_START, steps, kept))
+            found["JAX, compiled before"].append(_started(_JAX_START, steps, kept))
     return {name: (min(run[0] for run in runs), min(run[1] for run in runs)) for name, runs in found.items()}
 
 
-def _started(program: str, environment: dict[str, str]) -> list[float]:
+def _started(program: str, steps: int, environment: dict[str, str]) -> list[float]:
     """Returns the processor seconds and MiB of one process on one core."""
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
-    pinned = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
-    done = subprocess.run([sys.executable, "-c", pinned + program + _AFTER], capture_output=True, text=True, check=True,
+    first = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); steps = {steps}\n"
+    done = subprocess.run([sys.executable, "-c", first + program + _AFTER], capture_output=True, text=True, check=True,
                           env=os.environ | environment | {"PYTHONPATH": path})  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])

@@ -19,7 +19,7 @@ from aecf_jax.metrics import average_precision, average_precision_on_host, evalu
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import AECF, init_variables
 from aecf_jax.train import TrainChunk, epoch_order, init_state, numbers
-from aecf_jax.types import Batch
+from aecf_jax.trainer import on_device
 
 _STEPS = 16
 _ROWS = 4096
@@ -41,8 +41,7 @@ class TrainingSteps:
         self.chunk = TrainChunk(config, self._epoch)
         self.variables = init_variables(config, key=jax.random.key(config.seed))
         self._state = init_state(jax.tree.map(jnp.copy, self.variables["params"]), self.chunk.optimizer, config)
-        features = {name: jnp.asarray(rows) for name, rows in data.features.items()}
-        self._data = Batch(features=features, label=jnp.asarray(data.label), present=jnp.asarray(data.present))
+        self._data = on_device(data)
         self._root = jax.random.key(config.seed)
         drawn = epoch_order(self._root, 0, rows=len(data), steps=self._epoch, batch_size=config.batch_size)
         self._order = drawn if order is None else jnp.asarray(order, jnp.int32)

@@ -11,10 +11,10 @@ from jaxtyping import Array, Shaped, UInt32
 from aecf_jax.data import let_go
 from aecf_jax.errors import require
 
-_WORDS = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint32}
+_WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint32}
 _ROW_FACTOR = 31
 _GOLDEN = 2654435761
-_BLOCK_VALUES = 1 << 22
+_BLOCK_VALUES = 1 << 20
 
 
 class Leaf(NamedTuple):
@@ -60,7 +60,7 @@ def row_table(tree: Any) -> dict[str, Leaf]:
         step = max(1, _BLOCK_VALUES // max(1, math.prod(leaf.shape[1:])))
         total = 0
         for at in range(0, len(leaf), step):
-            total += int(_block_fingerprint(np.array(leaf[at : at + step]), np.uint32(at)))
+            total += _host_fingerprint(leaf[at : at + step], at)
             let_go(leaf)
         table[jax.tree_util.keystr(path)] = Leaf(tuple(leaf.shape), str(leaf.dtype), total % 2**32)
     return table
@@ -100,17 +100,23 @@ def _fingerprints(leaves: list[Shaped[Array, "..."]]) -> list[UInt32[Array, ""]]
     return [_fingerprint(leaf) for leaf in leaves]
 
 
-@jax.jit
-def _block_fingerprint(x: Any, first: Any) -> UInt32[Array, ""]:
-    """Returns what some rows add to the number of their array."""
-    return _fingerprint(x, first)
+def _host_fingerprint(x: Shaped[np.ndarray, "rows ..."], first: int) -> int:
+    """Returns what some rows, of which the first has this number, add to the number of their array: see `_fingerprint`.
 
-
-def _fingerprint(x: Shaped[Array, "..."], first: UInt32[Array, ""] | int = 0) -> UInt32[Array, ""]:
-    """Returns the sum of an array's words, each times an odd number of its position (so every single bit counts).
-
-    `first` is the number of the first row, where `x` is but some rows of an array.
+    Nothing is compiled for it, whatever the shape.
     """
+    size = x.dtype.itemsize
+    words = np.ascontiguousarray(x).view(_WORDS[size])
+    words = (words.reshape(*x.shape, 2) if size == 8 else words).astype(np.uint32, copy=False)
+    factor = np.ones((), np.uint32)
+    for axis, length in enumerate(words.shape):
+        position = np.arange(length, dtype=np.uint32) + np.uint32(first if axis == 0 else 0)
+        factor = factor[..., None] * np.uint32(_ROW_FACTOR) + position * np.uint32(_GOLDEN)
+    return int(np.sum(words * (factor | np.uint32(1)), dtype=np.uint32))
+
+
+def _fingerprint(x: Shaped[Array, "..."]) -> UInt32[Array, ""]:
+    """Returns the sum of an array's words, each times an odd number of its position (so every single bit counts)."""
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         x = jax.random.key_data(x)
     if x.dtype == jnp.bool_:
@@ -119,6 +125,5 @@ def _fingerprint(x: Shaped[Array, "..."], first: UInt32[Array, ""] | int = 0) ->
     factor = jnp.ones(words.shape, jnp.uint32)
     for axis in range(words.ndim):
         position = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
-        position = position + jnp.uint32(first) if axis == 0 else position
         factor = factor * jnp.uint32(_ROW_FACTOR) + position * jnp.uint32(_GOLDEN)
     return jnp.sum(words * (factor | jnp.uint32(1)), dtype=jnp.uint32)

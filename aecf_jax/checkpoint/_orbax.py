@@ -1,4 +1,7 @@
-"""The only file that knows Orbax: what is asked of its `CheckpointManager`, and what of its noise is dropped."""
+"""The only file that knows Orbax: what is asked of its `CheckpointManager`, and what of its noise is dropped.
+
+Orbax is imported where it is used: that takes as long as importing flax, and no step waits for a checkpoint.
+"""
 
 import contextlib
 import functools
@@ -15,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from aecf_jax.errors import InputError, message
@@ -37,6 +39,8 @@ class Writer:
     """
 
     def __init__(self, directory: Path, keep_best: int) -> None:
+        import orbax.checkpoint as ocp
+
         self._directory = directory
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(quiet())
@@ -47,6 +51,8 @@ class Writer:
 
     def save(self, step: int, state: Any, meta: Mapping[str, Any], metric: float) -> bool:
         """Starts a save and returns True, or returns False where this step or a later one exists."""
+        import orbax.checkpoint as ocp
+
         items: Any = {"state": ocp.args.StandardSave(state), "meta": ocp.args.JsonSave(dict(meta))}  # pyright: ignore[reportCallIssue]
         with self._failures_named():
             return bool(self._manager.save(step, args=ocp.args.Composite(**items), metrics={METRIC: metric}))
@@ -98,6 +104,8 @@ def read(directory: Path, step: int, *, template: Any = None) -> dict[str, Any]:
         step: which checkpoint; no other one is looked at.
         template: `jax.ShapeDtypeStruct`s with their shardings.
     """
+    import orbax.checkpoint as ocp
+
     items: Any = {"meta": ocp.args.JsonRestore(), "metrics": ocp.args.JsonRestore()}  # pyright: ignore[reportCallIssue]
     if template is not None:
         items["state"] = ocp.args.StandardRestore(template)  # pyright: ignore[reportCallIssue]
@@ -181,8 +189,10 @@ def _not_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in text and "tensorstore" not in text
 
 
-def _options(keep_best: int) -> ocp.CheckpointManagerOptions:
+def _options(keep_best: int) -> Any:
     """Returns what to keep; `max_to_keep` with `best_fn` alone would delete the newest checkpoint if it is worse."""
+    import orbax.checkpoint as ocp
+
     policy = ocp.checkpoint_managers
     metric = operator.itemgetter(METRIC)
     best = policy.BestN(get_metric_fn=metric, reverse=True, n=keep_best)

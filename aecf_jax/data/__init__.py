@@ -19,8 +19,10 @@ from aecf_jax.data._folder import Converted as Converted
 from aecf_jax.data._folder import convert_data as convert_data
 from aecf_jax.data._leaks import refuse_leak as refuse_leak
 from aecf_jax.data._leaks import shared_rows as shared_rows
-from aecf_jax.data._mapped import gathered as gathered
-from aecf_jax.data._mapped import let_go as let_go
+from aecf_jax.data._memory import aligned as aligned
+from aecf_jax.data._memory import gathered as gathered
+from aecf_jax.data._memory import in_memory as in_memory
+from aecf_jax.data._memory import let_go as let_go
 from aecf_jax.data._source import Source as Source
 from aecf_jax.data._sources import SOURCES as SOURCES
 from aecf_jax.data._sources import describe_sources as describe_sources

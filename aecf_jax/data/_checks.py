@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from aecf_jax.data._mapped import let_go
+from aecf_jax.data._memory import aligned, let_go
 from aecf_jax.errors import require, require_type
 
 BLOCK_VALUES = 1 << 20
@@ -118,8 +118,10 @@ def float32_rows(name: str, value: Any) -> np.ndarray:
     if array.dtype == np.float32:
         return array
     # What float32 cannot hold becomes Inf, which the check for finite values then names, with its row.
+    converted = aligned(array.shape, np.float32)
     with np.errstate(over="ignore"):
-        return np.asarray(array).astype(np.float32)
+        np.copyto(converted, np.asarray(array), casting="unsafe")
+    return converted
 
 
 def bool_present(value: Any, rows: int, modalities: Sequence[str]) -> Bool[np.ndarray, "rows modality"]:

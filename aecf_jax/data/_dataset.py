@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
 from aecf_jax.data import _checks
+from aecf_jax.data._memory import gathered
 from aecf_jax.errors import nearest, require, require_type
 
 Part = Literal["all", "train", "validation", "test"]
@@ -98,8 +99,9 @@ NaN rows as missing.
             InputError: if there is no row among them.
         """
         index = _row_index(rows)
-        features = {name: array[index] for name, array in self.features.items()}
-        taken = _changed(self, features=features, label=self.label[index], present=self.present[index])
+        features = {name: _taken(array, index) for name, array in self.features.items()}
+        label, present = _taken(self.label, index), _taken(self.present, index)
+        taken = _changed(self, features=features, label=label, present=present)
         taken = taken if part is None else with_part(taken, part)
         _check_rows(taken, len(taken))
         return taken
@@ -235,6 +237,11 @@ def _checked_features(features: Any) -> dict[str, np.ndarray]:
     for name, array in arrays.items():
         require(len(array) == rows, name, f"have {rows} rows, as `{first}` has", len(array))
     return arrays
+
+
+def _taken(array: np.ndarray, index: Any) -> np.ndarray:
+    """Returns rows: consecutive ones as a view."""
+    return array[index] if isinstance(index, slice) else gathered(array, index)
 
 
 def _row_index(rows: Any) -> Any:

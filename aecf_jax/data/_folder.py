@@ -11,7 +11,7 @@ from aecf_jax.data import _checks, _split
 from aecf_jax.data._convert import RESERVED
 from aecf_jax.data._dataset import Splits
 from aecf_jax.data._files import read_arrays
-from aecf_jax.data._mapped import gathered
+from aecf_jax.data._memory import gathered
 from aecf_jax.data._sources import SOURCES, load_splits
 from aecf_jax.errors import require
 from aecf_jax.files import whole_folder

@@ -91,29 +91,66 @@ class AECFLoss:
         progress = jnp.asarray(epoch, jnp.float32)
         share = self._instance(kind, full[None] if draws is None else jnp.asarray(draws, jnp.float32))
         components = self._view(kind, logits, targets, weights, seen, share, progress, max_epochs)
-        ramp = linear_ramp(progress, float(config.consistency_ramp_epochs))
         if is_on(config.subset_calibration_coeff):
             gap = _size_gap(kind, logits, targets, seen)
-            components["subset_calibration_loss"] = ramp * config.subset_calibration_coeff * gap
+            components["subset_calibration_loss"] = self._ramp(epoch) * config.subset_calibration_coeff * gap
+        if config.separate_experts:
+            components = dict.fromkeys(components, jnp.zeros((), jnp.float32))
+        components |= self.compared(
+            logits, targets, epoch, present=present, full_logits=full_logits, alone_logits=alone_logits, experts=experts
+        )
+        total = sum(components.values(), start=jnp.zeros((), jnp.float32))
+        return total, components | {"total_loss": total}
+
+    def compared(
+        self,
+        logits: Float[AnyArray, "batch classes"],
+        targets: Shaped[AnyArray, "batch ..."],
+        epoch: float | int | Shaped[AnyArray, ""] = 0,
+        *,
+        present: Bool[AnyArray, "batch modality"] | None = None,
+        full_logits: Float[AnyArray, "batch classes"] | None = None,
+        alone_logits: Float[AnyArray, "modality batch classes"] | None = None,
+        experts: Float[AnyArray, "batch modality classes"] | None = None,
+    ) -> Components:
+        """Returns the components that several predictions of a row have in common, where a coefficient is positive.
+
+        They are `consistency_loss`, `confidence_loss` and `unimodal_loss`; all others are of one view by itself.
+
+        Args:
+            logits: as `__call__` takes them; and so all that follows.
+            targets: what is to be predicted.
+            epoch: epochs since the start.
+            present: what was observed.
+            full_logits: output for the full view.
+            alone_logits: output from each modality alone.
+            experts: what each modality's expert predicts.
+
+        Raises:
+            InputError: if shapes or the type of the targets do not fit the logits and the task.
+        """
+        config, kind, components = self.config, _target_kind(self.config, logits, targets), {}
+        logits, nothing = jnp.asarray(logits, jnp.float32), jnp.zeros((), jnp.float32)
+        targets, seen = _as_targets(kind, logits, targets), None if present is None else jnp.asarray(present)
+        full = logits if full_logits is None else jnp.asarray(full_logits, jnp.float32)
         alone = None if alone_logits is None else jnp.asarray(alone_logits, jnp.float32)
         if is_on(config.consistency_coeff) or is_on(config.consistency_loss_coeff):
-            terms = jnp.zeros((), jnp.float32)
+            terms = nothing
             if full_logits is not None:
                 terms = terms + config.consistency_coeff * _divergence(kind, full, logits)
             if alone is not None:
                 terms = terms + config.consistency_loss_coeff * _alone(kind, full, alone, seen)
-            components["consistency_loss"] = ramp * terms
+            components["consistency_loss"] = self._ramp(epoch) * terms
         if is_on(config.confidence_coeff):
             fall = _confidence_fall(kind, full, logits)
-            components["confidence_loss"] = ramp * config.confidence_coeff * fall
+            components["confidence_loss"] = self._ramp(epoch) * config.confidence_coeff * fall
         if config.separate_experts:
-            components = {name: jnp.zeros((), jnp.float32) for name in components}
+            components = dict.fromkeys(components, nothing)
         if is_on(config.unimodal_coeff) or config.separate_experts:
             coefficient = 1.0 if config.separate_experts else config.unimodal_coeff
             said = alone if experts is None else jnp.moveaxis(jnp.asarray(experts, jnp.float32), 1, 0)
             components["unimodal_loss"] = coefficient * self._unimodal(kind, said, targets, seen)
-        total = sum(components.values(), start=jnp.zeros((), jnp.float32))
-        return total, components | {"total_loss": total}
+        return components
 
     def task_loss(
         self, logits: Float[AnyArray, "batch classes"], targets: Shaped[AnyArray, "batch ..."]
@@ -146,6 +183,10 @@ class AECFLoss:
         kind = _target_kind(self.config, logits, targets)
         logits = jnp.asarray(logits, jnp.float32)
         return self._rows(kind, logits, _as_targets(kind, logits, targets))
+
+    def _ramp(self, epoch: Any) -> Float[Array, ""]:
+        """Returns how much the terms that compare predictions count."""
+        return linear_ramp(jnp.asarray(epoch, jnp.float32), float(self.config.consistency_ramp_epochs))
 
     def _rows(self, kind: str, logits: Array, targets: Array) -> Float[Array, "batch"]:
         """Returns the task's own loss of every row by itself."""

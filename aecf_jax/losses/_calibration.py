@@ -6,12 +6,14 @@ confidence of each bin, so that it moves an over-confident bin down and an under
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Float32, Int
 
 from aecf_jax.ops import confidence
+from aecf_jax.types import Scalar
 
 
 def top_label_calibration_error(
@@ -98,12 +100,19 @@ def _binned_gap(
     """Returns sum over bins of |sum of (p - t) in the bin| / batch, which is the count-weighted gap of the means."""
     gap = probs - lax.stop_gradient(frequency)
     # One sum for each bin, in a pass of its own: an axis of bins would be written out, forward and backward.
-    sums = [jnp.sum(jnp.where(member, gap, 0.0), axis=0) for member in _bin_members(lax.stop_gradient(probs), bins)]
+    sums = [_sum_within(gap, lax.stop_gradient(probs), low, high) for low, high in itertools.pairwise(_edges(bins))]
     return jnp.sum(jnp.abs(jnp.stack(sums)), axis=0) / probs.shape[0]
 
 
-def _bin_members(probs: Float[Array, "batch classes"], bins: int) -> list[Bool[Array, "batch classes"]]:
-    """Returns whether each probability lies in each bin (low, high]; the first bin has 0, the last all above."""
-    # Constants from NumPy: a compiler may divide by multiplying with a rounded reciprocal, which moves the edges.
-    edges = [np.float32(-np.inf), *(np.arange(1, bins) / bins).astype(np.float32), np.float32(np.inf)]
-    return [(probs > low) & (probs <= high) for low, high in itertools.pairwise(edges)]
+@jax.jit  # Traced once, not once for each bin.
+def _sum_within(
+    gap: Float[Array, "batch classes"], probs: Float[Array, "batch classes"], low: Scalar, high: Scalar
+) -> Float[Array, "classes"]:
+    """Returns the sum over rows of what lies in a bin (low, high]."""
+    return jnp.sum(jnp.where((probs > low) & (probs <= high), gap, 0.0), axis=0)
+
+
+def _edges(bins: int) -> Float32[np.ndarray, "edges"]:
+    """Returns the edges of the bins: the first bin has 0, the last all above."""
+    # From NumPy: a compiler may divide by multiplying with a rounded reciprocal, which moves the edges.
+    return np.concatenate([[-np.inf], np.arange(1, bins) / bins, [np.inf]]).astype(np.float32)

@@ -83,10 +83,13 @@ def _components(
     )  # fmt: skip
     if full is None:
         return trained
-    _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, draws=draws, **alone)
     # What compares predictions stands in one of the two, and counts once; the rest is of both views or of the trained.
-    joined = {name: 0.5 * (whole[name] + trained[name]) if pair else trained[name] for name in trained}
-    joined |= {name: whole[name] + trained[name] for name in _ONCE if name in trained}
+    if pair:
+        _, whole = loss_fn(full.output, batch.label, full.weights, epoch, present=batch.present, draws=draws, **alone)
+        joined = {name: 0.5 * (whole[name] + trained[name]) for name in trained}
+    else:
+        whole, joined = loss_fn.compared(full.output, batch.label, epoch, present=batch.present, **alone), trained
+    joined = joined | {name: whole[name] + trained[name] for name in _ONCE if name in trained}
     parts = [value for name, value in joined.items() if name != _TOTAL]
     return joined | {_TOTAL: sum(parts, start=jnp.zeros((), jnp.float32))}
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from aecf_jax import data
 from aecf_jax.config import AECFConfig
-from aecf_jax.data import Dataset, LabelKind, Part, fit_standardization
+from aecf_jax.data import Dataset, LabelKind, Part, fit_standardization, in_memory
 from aecf_jax.errors import require
 from aecf_jax.nn import prior_output, with_constants
 from aecf_jax.train import everywhere, placed
@@ -62,12 +61,16 @@ def told_labels(config: AECFConfig, dataset: Dataset) -> AECFConfig:
 def on_device(dataset: Dataset, mesh: Mesh | None = None) -> Batch:
     """Returns all rows of a data set as arrays on the device, or whole on each of several.
 
+    On a CPU the device's memory is the host's: arrays that are `aligned`, as those are that this library makes, are
+    used as they lie, and must not change until the training ends. A file's rows are read, whatever becomes of the file.
+
     Args:
         dataset: the rows.
         mesh: the devices; None: one.
     """
     rows = Batch(dict(dataset.features), dataset.label, dataset.present)  # pyright: ignore[reportArgumentType]
-    return jax.tree.map(jnp.asarray, rows) if mesh is None else placed(rows, everywhere(mesh))
+    rows = jax.tree.map(in_memory, rows)
+    return jax.tree.map(jax.device_put, rows) if mesh is None else placed(rows, everywhere(mesh))
 
 
 def fitted_constants(variables: Mapping[str, Any], config: AECFConfig, train: Dataset) -> dict[str, Any]:

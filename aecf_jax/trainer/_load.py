@@ -70,7 +70,7 @@ def checkpoint_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, A
         config: all settings.
         mesh: the devices that it is made on, none of which ever holds what the others do; None: one.
     """
-    return _tree_program(program_config(config), mesh)(stream_key(jax.random.key(config.seed), Stream.INIT))
+    return _tree_program(program_config(config), mesh)(jax.random.key(config.seed))
 
 
 def abstract_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, Any]:
@@ -88,12 +88,12 @@ def abstract_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, Any
 
 
 def _new_tree(config: AECFConfig) -> Callable[[Key[Array, ""]], dict[str, Any]]:
-    """Returns what makes a new tree."""
+    """Returns what makes a new tree from a run's root key."""
     # The number of steps is in the schedules alone, which are not saved.
     optimizer = make_optimizer(config, steps_per_epoch=1)
 
-    def tree(key: Key[Array, ""]) -> dict[str, Any]:
-        variables = init_variables(config, key=key)
+    def tree(root: Key[Array, ""]) -> dict[str, Any]:
+        variables = init_variables(config, key=stream_key(root, Stream.INIT))
         return {"state": init_state(variables["params"], optimizer, config), "constants": variables["constants"]}
 
     return tree

@@ -94,13 +94,19 @@ class Plan:
         >>> plan = Plan.of(AECFConfig(batch_size=2, val_check_interval=0.5), 22, Limits())
         >>> plan.steps_per_epoch, plan.bounds, plan.validates_at(5), plan.validates_at(6)
         (11, (5, 11), True, False)
+        >>> Plan.of(AECFConfig(batch_size=1), 117, Limits()).bounds
+        (39, 78, 117)
         """
         batch_size = min(config.batch_size, rows)
         steps, limit = rows // batch_size, limits.train_batches
         if limit is not None:
             steps = min(steps, limit) if isinstance(limit, int) else max(1, math.floor(limit * steps))
         validations = min(max(1, round(1 / config.val_check_interval)), steps)
-        chunks = math.ceil(math.ceil(steps / validations) / min(LONGEST_CHUNK, longest or LONGEST_CHUNK))
+        interval = math.ceil(steps / validations)
+        chunks = math.ceil(interval / min(LONGEST_CHUNK, longest or LONGEST_CHUNK))
+        if longest is None:
+            # A few more, where all are then of one length, and one program less is compiled.
+            chunks = next((more for more in range(chunks, 2 * chunks) if interval % more == 0), chunks)
         pieces = validations * chunks
         bounds = tuple(steps * (index + 1) // pieces for index in range(pieces))
         return cls(batch_size, steps, config.epochs, bounds, chunks)

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from aecf_jax.checkpoint import leaf_table, row_table
+from aecf_jax.checkpoint import row_table
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
 from aecf_jax.errors import require
@@ -19,7 +19,7 @@ FREE = frozenset(
 
 
 def data_facts(
-    train: Batch | Dataset, validation: Batch | Dataset | None, steps_per_epoch: int, order: Mapping[str, int] | None
+    train: Dataset, validation: Dataset | None, steps_per_epoch: int, order: Mapping[str, int] | None
 ) -> dict[str, Any]:
     """Returns what identifies the rows of a run: a resumed one must see the same ones in the same order.
 
@@ -58,10 +58,7 @@ def require_same_run(meta: Mapping[str, Any], config: AECFConfig, facts: Mapping
         require(same, name, "be those that the run was started with", "others", "Resume with the same data.")
 
 
-def _checksum(rows: Batch | Dataset) -> int:
-    """Returns one number for all arrays of some rows, the same on the device and read from a file."""
-    if isinstance(rows, Dataset):
-        table = row_table(Batch(dict(rows.features), rows.label, rows.present))  # pyright: ignore[reportArgumentType]
-    else:
-        table = leaf_table(rows)
+def _checksum(rows: Dataset) -> int:
+    """Returns one number for all arrays of some rows."""
+    table = row_table(Batch(dict(rows.features), rows.label, rows.present))  # pyright: ignore[reportArgumentType]
     return zlib.crc32(json.dumps(table, sort_keys=True).encode())

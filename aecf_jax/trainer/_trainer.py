@@ -195,8 +195,7 @@ class AECFTrainer:
         require(plan.batch_size % parts == 0, "batch_size", f"be a multiple of {parts}, the devices along data",
                 plan.batch_size)  # fmt: skip
         data = None if streamed else on_device(train, mesh)
-        checked = val if val is None or streamed else on_device(val)
-        facts = data_facts(data or train, checked, plan.steps_per_epoch, shuffled)
+        facts = data_facts(train, val, plan.steps_per_epoch, shuffled)
         if meta is not None:
             require_same_run(meta, config, facts)
         restored = checkpoints.restore_latest(abstract_tree(config, mesh), delete_damaged=True)

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.data import Dataset, let_go
+from aecf_jax.data import Dataset, in_memory
 from aecf_jax.metrics import evaluate_predictions
 from aecf_jax.train import (
     along_data,
@@ -103,9 +103,8 @@ class Validation:
         shape = (count, *array.shape[1:])
         sharding = None if mesh is None else everywhere(mesh) if count % shards(mesh) else along_data(mesh)
         own = slice(0, count) if sharding is None else own_columns(shape, sharding, 0)
-        read = np.array(array[rows.start + own.start : rows.start + own.stop])
-        let_go(array)
-        return jnp.asarray(read) if sharding is None else assembled(read, shape, sharding, 0)
+        read = in_memory(array[rows.start + own.start : rows.start + own.stop])
+        return jax.device_put(read) if sharding is None else assembled(read, shape, sharding, 0)
 
     def headline(self, metrics: dict[str, float]) -> dict[str, float]:
         """Returns the few metrics that a progress bar has room for.

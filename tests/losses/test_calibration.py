@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aecf_jax.losses import label_calibration_error, top_label_calibration_error
-from aecf_jax.losses._calibration import _bin_members
+from aecf_jax.losses._calibration import _edges, _sum_within
 
 BATCH, CLASSES, BINS = 8, 5, 15
 LOGITS = hnp.arrays(np.float32, (BATCH, CLASSES), elements=st.floats(-30, 30, width=32))
@@ -98,7 +98,11 @@ def test_probability_0_belongs_to_the_first_bin():
 
 def test_every_edge_belongs_to_the_bin_below_it_and_the_next_number_to_the_bin_above():
     edges = (np.arange(1, BINS) / BINS).astype(np.float32)
+
+    def members(probs):
+        gap = jnp.ones_like(probs)
+        return jnp.stack([_sum_within(gap, probs, low, high) for low, high in itertools.pairwise(_edges(BINS))], axis=1)
+
     for probs, first in ((edges, 0), (np.nextafter(edges, np.float32(2)), 1)):
-        for members in (_bin_members, jax.jit(_bin_members, static_argnums=1)):
-            member = np.stack(members(jnp.asarray(probs)[:, None], BINS), axis=1)[:, :, 0]
-            np.testing.assert_array_equal(member, np.eye(BINS, dtype=bool)[first : first + BINS - 1])
+        for found in (members, jax.jit(members)):
+            np.testing.assert_array_equal(found(jnp.asarray(probs)[None]), np.eye(BINS)[first : first + BINS - 1])
