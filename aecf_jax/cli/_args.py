@@ -70,6 +70,8 @@ class SweepOnly:
     fastest, which is printed."""
     workers: int | None = None
     """Most processes; None: one for each core."""
+    devices: int | None = None
+    """Most devices that runs side by side are dealt out over; None: all there are, of a CPU one."""
     out: Path | None = None
     """Folder of the sweep; None: runs/sweep-N with the next free number."""
     config: Path | None = None

@@ -135,19 +135,22 @@ def _train(console: Any, sweep: _Sweep, flags: Any) -> list[Trained]:
                 save_run(paths[left[position]], one)
                 runs[left[position]] = one
 
-            train_many(wanted, *rows, how=how, workers=workers, progress=shown, finished=finished)
+            train_many(
+                wanted, *rows, how=how, workers=workers, devices=flags.devices, progress=shown, finished=finished
+            )
         console.print(f"trained     {len(left)} runs in {time.perf_counter() - start:.1f} seconds")
     return [one for one in runs if one is not None]
 
 
 def _way(console: Any, configs: list[AECFConfig], rows: tuple[Any, Any], flags: Any) -> tuple[Any, int]:
     """Returns how to train, and in how many processes: as the user says, or as a trial shows."""
-    require(flags.workers is None or flags.workers >= 1, "workers", "be positive", flags.workers)
+    for name in ("workers", "devices"):
+        require(getattr(flags, name) is None or getattr(flags, name) >= 1, name, "be positive", getattr(flags, name))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(flags.workers or cores, len(configs))
     how = flags.how
     if how == "auto":
-        choice = fastest_way(configs, *rows, workers=workers)
+        choice = fastest_way(configs, *rows, workers=workers, devices=flags.devices)
         console.print(f"way         {choice}")
         how = choice.how
     return ("sequence", workers) if how == "processes" else (how, 1)

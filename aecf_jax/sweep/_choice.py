@@ -28,7 +28,9 @@ class Choice(NamedTuple):
         return f"{self.how}, by a trial ({tried})" if len(self.seconds) > 1 else f"{self.how}; too short for a trial"
 
 
-def fastest_way(configs: Sequence[AECFConfig], train: Any, validation: Any, *, workers: int) -> Choice:
+def fastest_way(
+    configs: Sequence[AECFConfig], train: Any, validation: Any, *, workers: int, devices: int | None = None
+) -> Choice:
     """Returns the fastest way to train some configurations, by training one interval of the largest group each way.
 
     Args:
@@ -36,6 +38,7 @@ def fastest_way(configs: Sequence[AECFConfig], train: Any, validation: Any, *, w
         train: training rows.
         validation: validation rows.
         workers: processes that there may be; 1: none beside this one.
+        devices: how many of them runs side by side are dealt out over; None: all there are, of a CPU one.
     """
     train, validation = readable(train, configs[0], "train"), readable(validation, configs[0], "validation")
     configs = [run_config(config, train) for config in configs]
@@ -43,7 +46,7 @@ def fastest_way(configs: Sequence[AECFConfig], train: Any, validation: Any, *, w
     # What a trial of one group shows is taken for all.
     intervals = sum(len(runs) * one.plan.epochs * len(one.plan.validations) for one, runs in groups.items())
     group, indices = max(groups.items(), key=lambda item: len(item[1]))
-    trainer, alike = GroupTrainer(group, train, validation), [configs[index] for index in indices]
+    trainer, alike = GroupTrainer(group, train, validation, devices), [configs[index] for index in indices]
     first, alone = trainer.seconds_alone(alike[0])
     seconds: dict[Way, float] = {"sequence": alone * intervals}
     if seconds["sequence"] > WORTH * first:

@@ -18,6 +18,7 @@ def train_many(
     *,
     how: How = "auto",
     workers: int = 1,
+    devices: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     finished: Callable[[int, Trained], None] = lambda _index, _run: None,
 ) -> list[Trained]:
@@ -34,6 +35,7 @@ def train_many(
             whichever a trial of one epoch shows to be faster.
         workers: processes, each on a core of its own; 1: this process alone. A script that asks for more must guard
             what it does by `if __name__ == "__main__":`.
+        devices: how many of them runs side by side are dealt out over; None: all there are, of a CPU one.
         progress: is told how far it is, after every run.
         finished: is given the position of a run and what came of it as soon as it is done, for example to save it.
 
@@ -49,6 +51,7 @@ def train_many(
     """
     require(how in get_args(How), "how", f"be one of {', '.join(get_args(How))}", how)
     require(workers >= 1, "workers", "be positive", workers)
+    require(devices is None or devices >= 1, "devices", "be positive", devices)
     if not configs:
         return []
     train, validation = readable(train, configs[0], "train"), readable(validation, configs[0], "validation")
@@ -60,7 +63,7 @@ def train_many(
                                    finished=finished)  # fmt: skip
     else:
         for group, indices in groups.items():
-            done = GroupTrainer(group, train, validation).train(
+            done = GroupTrainer(group, train, validation, devices).train(
                 [configs[i] for i in indices], how, counter.add, lambda i, run, of=indices: finished(of[i], run)
             )
             found.update(zip(indices, done, strict=True))

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Key
 
 from aecf_jax.config import AECFConfig
@@ -24,6 +26,9 @@ from aecf_jax.train import (
 )
 from aecf_jax.trainer import Plan
 from aecf_jax.types import Batch
+
+RUNS = "runs"
+"""The axis of a mesh along which runs side by side are dealt out."""
 
 _PROGRAMS_KEPT = 64
 
@@ -86,12 +91,25 @@ class SweepProgram:
         self.traces = 0
         self._config, self._plan = config, plan
         self.one = jax.jit(self._interval, static_argnames="length", donate_argnums=0)
-        self.many = jax.jit(self._many, static_argnames="length", donate_argnums=0)
+        self.many = jax.jit(self._many, static_argnames=("length", "mesh"), donate_argnums=0)
 
-    def _many(self, run: RunState, data: RunData, own: RunOwn, *, length: int) -> tuple[RunState, Any]:
-        """The same for runs side by side: `run` and `own` have a leading axis, but for the steps done, all the same."""
+    def _many(
+        self, run: RunState, data: RunData, own: RunOwn, *, length: int, mesh: Mesh | None
+    ) -> tuple[RunState, Any]:
+        """The same for runs side by side: `run` and `own` have a leading axis, but for the steps done, all the same.
+
+        On several devices each has some of the runs, and tells the others nothing.
+        """
         one, axes = functools.partial(self._interval, length=length), jax.tree.map(_axis, run)
-        return jax.vmap(one, in_axes=(axes, None, 0), out_axes=(axes, 0))(run, data, own)
+        together = jax.vmap(one, in_axes=(axes, None, 0), out_axes=(axes, 0))
+        if mesh is None:
+            return together(run, data, own)
+        cut = jax.tree.map(_cut, run)
+        # Unchecked: that all devices count the same steps cannot be seen from their types.
+        dealt = jax.shard_map(
+            together, mesh=mesh, in_specs=(cut, P(), P(RUNS)), out_specs=(cut, P(RUNS)), check_vma=False
+        )
+        return dealt(run, data, own)
 
     def _interval(self, run: RunState, data: RunData, own: RunOwn, *, length: int) -> tuple[RunState, Any]:
         """Returns the run after some steps and a validation, with the validation loss and whether all was finite."""
@@ -135,6 +153,21 @@ def stacked(runs: Sequence[RunState]) -> RunState:
 def _counts(leaf: Array) -> bool:
     """Returns whether a number counts steps. One for all runs: what is divided by it is rounded as for one."""
     return leaf.ndim == 0 and jnp.issubdtype(leaf.dtype, jnp.integer)
+
+
+def cut_runs(run: RunState, mesh: Mesh) -> RunState:
+    """Returns stacked runs, each where it is trained.
+
+    Args:
+        run: as `stacked` returns them, as many as divide evenly.
+        mesh: the devices.
+    """
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, NamedSharding(mesh, _cut(leaf))), run)
+
+
+def _cut(leaf: Array) -> P:
+    """Returns how an array of stacked runs is dealt out."""
+    return P() if _counts(leaf) else P(RUNS)
 
 
 def _axis(leaf: Array) -> int | None:

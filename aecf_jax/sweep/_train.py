@@ -10,12 +10,15 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
+from aecf_jax.errors import require
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.sweep._groups import Group
-from aecf_jax.sweep._program import RunData, RunOwn, RunState, SweepProgram, stacked, sweep_program
+from aecf_jax.sweep._program import RUNS, RunData, RunOwn, RunState, SweepProgram, cut_runs, stacked, sweep_program
 from aecf_jax.train import hidden_pattern, numbers, with_numbers
 from aecf_jax.trainer import Memory, Validation, as_dataset, checkpoint_tree, fitted_constants, on_device
 
@@ -70,6 +73,22 @@ class _Run:
             self.ended = "early"
 
 
+class _Together(NamedTuple):
+    """Runs side by side.
+
+    Attributes:
+        run: what they change, stacked; on several devices, with copies of the last that make them divide evenly.
+        own: what each reads, likewise; the copies are not active.
+        data: what all read.
+        mesh: the devices; None: one.
+    """
+
+    run: RunState
+    own: RunOwn
+    data: RunData
+    mesh: Mesh | None
+
+
 class GroupTrainer:
     """Trains runs of one group.
 
@@ -77,10 +96,11 @@ class GroupTrainer:
         group: what they share.
         train: all training rows, as users give them.
         validation: all validation rows.
+        devices: how many devices runs side by side are dealt out over; None: all there are, of a CPU one.
     """
 
-    def __init__(self, group: Group, train: Any, validation: Any) -> None:
-        self.group = group
+    def __init__(self, group: Group, train: Any, validation: Any, devices: int | None = None) -> None:
+        self.group, self._devices = group, devices
         self._train: Dataset = as_dataset(train, group.program, "train")
         self._checks = as_dataset(validation, group.program, "validation").take(slice(0, group.checked))
         self._program: SweepProgram = sweep_program(group.program, group.plan)
@@ -130,7 +150,8 @@ class GroupTrainer:
         Args:
             config: of the run.
         """
-        return self._timed(self._program.one, *self._started(config))
+        run, own = self._started(config)
+        return self._timed(lambda run, length: self._program.one(run, self._data, own, length=length), run)
 
     def seconds_together(self, configs: Sequence[AECFConfig]) -> float:
         """Returns the seconds of an interval of all runs side by side.
@@ -138,14 +159,15 @@ class GroupTrainer:
         Args:
             configs: of the runs.
         """
-        return self._timed(self._program.many, *self._stacked(configs))[1]
+        run, own, data, mesh = self._stacked(configs)
+        return self._timed(lambda run, length: self._program.many(run, data, own, length=length, mesh=mesh), run)[1]
 
-    def _timed(self, program: Any, run: RunState, own: RunOwn) -> tuple[float, float]:
+    def _timed(self, program: Callable[[RunState, int], tuple[RunState, Any]], run: RunState) -> tuple[float, float]:
         """Returns the seconds of the first interval, and the median of three after it."""
         times: list[float] = []
         for _ in range(4):
             start = time.perf_counter()
-            run, said = program(run, self._data, own, length=self._lengths[0])
+            run, said = program(run, self._lengths[0])
             jax.block_until_ready(said)
             times.append(time.perf_counter() - start)
         return times[0], sorted(times[1:])[1]
@@ -166,10 +188,19 @@ class GroupTrainer:
         visible = self._pattern(root, values, self._data.checks.present)
         return RunState(state, best, jnp.float32(jnp.inf)), RunOwn(root, values, visible, jnp.ones((), bool))
 
-    def _stacked(self, configs: Sequence[AECFConfig]) -> tuple[RunState, RunOwn]:
-        """Returns runs at their start, with a leading axis."""
-        runs, own = zip(*[self._started(config) for config in configs], strict=True)
-        return stacked(runs), jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+    def _stacked(self, configs: Sequence[AECFConfig]) -> _Together:
+        """Returns runs at their start, with a leading axis, on the devices that train them."""
+        mesh = _runs_mesh(len(configs), self._devices)
+        copies = 0 if mesh is None else -len(configs) % mesh.size
+        runs, owns = zip(*[self._started(config) for config in (*configs, *[configs[-1]] * copies)], strict=True)
+        run, own = stacked(runs), jax.tree.map(lambda *leaves: jnp.stack(leaves), *owns)
+        own = dataclasses.replace(own, active=jnp.arange(len(runs)) < len(configs))
+        if mesh is None:
+            return _Together(run, own, self._data, None)
+        own, data = (
+            jax.device_put(tree, NamedSharding(mesh, spec)) for tree, spec in ((own, P(RUNS)), (self._data, P()))
+        )
+        return _Together(cut_runs(run, mesh), own, data, mesh)
 
     def _steps(self) -> list[tuple[int, int, bool]]:
         """Returns (steps of an interval, steps done after it, whether it is the last) for all intervals."""
@@ -192,17 +223,17 @@ class GroupTrainer:
         self, configs: Sequence[AECFConfig], told: Callable[[float], None], finished: Callable[[int, Trained], None]
     ) -> list[Trained]:
         """Trains all runs in one program, until the last of them ends."""
-        (run, own), noted = self._stacked(configs), [_Run(config, Memory()) for config in configs]
+        (run, own, data, mesh), noted = self._stacked(configs), [_Run(config, Memory()) for config in configs]
         told_of = 0.0
         for length, step, last in self._steps():
-            run, said = self._program.many(run, self._data, own, length=length)
-            for one, loss, finite in zip(noted, *jax.device_get(said), strict=True):
+            run, said = self._program.many(run, data, own, length=length, mesh=mesh)
+            for one, loss, finite in zip(noted, *(each[: len(noted)] for each in jax.device_get(said)), strict=True):
                 if one.ended is None:
                     one.judge(float(loss), bool(finite), step, last)
             active = [one.ended is None for one in noted]
             if not any(active):
                 break
-            own = dataclasses.replace(own, active=jnp.array(active))
+            own = dataclasses.replace(own, active=_like(own.active, active))
             done = len(configs) * step / self.group.plan.total_steps
             told(done - told_of)
             told_of = done
@@ -224,3 +255,18 @@ class GroupTrainer:
         epochs = run.step // self.group.plan.steps_per_epoch
         return Trained(run.config, AECF_CLIP(run.config, variables=variables), validation.metrics(variables), epochs,
                        run.ended or "completed")  # fmt: skip
+
+
+def _runs_mesh(runs: int, devices: int | None) -> Mesh | None:
+    """Returns the devices that runs are dealt out over; None for one."""
+    local = jax.local_devices()
+    require((devices or 1) <= len(local), "devices", f"be at most {len(local)}, as there are here", devices)
+    # A CPU's devices share its cores, which one of them has all for itself.
+    count = min(runs, devices or (1 if local[0].platform == "cpu" else len(local)))
+    return None if count == 1 else jax.make_mesh((count,), (RUNS,), (AxisType.Auto,), devices=local[:count])
+
+
+def _like(old: jax.Array, flags: Sequence[bool]) -> jax.Array:
+    """Returns flags where the old ones lie, False for those that there are too few of."""
+    filled = [*flags, *[False] * (len(old) - len(flags))]
+    return jax.device_put(np.array(filled), old.sharding)

@@ -37,6 +37,15 @@ def test_every_run_is_a_file_and_the_settings_are_compared_with_the_first(swept)
     assert (swept / "sweep.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("flag", ["--workers", "--devices"])
+def test_none_to_train_on_is_an_error(flag, tmp_path, capsys):
+    np.savez(tmp_path / "features.npz", **tiny_arrays())
+    data = ["--data", str(tmp_path / "features.npz"), "--out", str(tmp_path / "sweep")]
+    assert main(["sweep", *data, *FLAGS, flag, "0"]) == 2
+    assert f"`{flag[2:]}` must be positive; got 0." in capsys.readouterr().err
+    assert not list((tmp_path / "sweep" / "runs").iterdir())
+
+
 def test_finished_runs_are_not_repeated_and_a_damaged_one_is(swept, capsys, monkeypatch):
     before = json.loads((swept / "results.json").read_text(encoding="utf-8"))
     damaged = swept / "runs" / "0002.npz"

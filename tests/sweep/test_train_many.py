@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from aecf_jax import AECFTrainer, Dataset
+from aecf_jax.errors import InputError
 from aecf_jax.sweep import Progress, _choice, _train, fastest_way, train_many
 from aecf_jax.sweep._groups import grouped
 from aecf_jax.sweep._program import sweep_program
@@ -127,3 +128,43 @@ def test_the_page_runs(capsys):
     (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     exec(compile(code, "docs/sweeps.md", "exec"), {"__name__": "page"})
     assert capsys.readouterr().out.count("completed") == 4
+
+
+@pytest.mark.skipif(len(jax.devices()) < 2, reason="needs several devices")
+def test_runs_are_dealt_out_over_devices(sequence):
+    """Three runs on two devices: one of them has a run that nobody asked for."""
+    configs = [run.config for run in sequence]
+    told: list[Progress] = []
+    kept: dict[int, float] = {}
+    dealt = train_many(configs, TRAIN, CHECKS, how="vmap", devices=2, progress=told.append,
+                       finished=lambda index, run: kept.update({index: run.val_loss}))  # fmt: skip
+    for one, other in zip(sequence, dealt, strict=True):
+        _close(dict(one.model.variables), dict(other.model.variables), 1e-5)
+        assert (one.epochs, one.ended) == (other.epochs, other.ended)
+    assert kept == {index: run.val_loss for index, run in enumerate(dealt)}
+    assert told[-1].done == pytest.approx(3)
+
+
+@pytest.mark.skipif(len(jax.devices()) < 4, reason="needs several devices")
+def test_devices_with_runs_of_their_own_say_nothing_to_each_other(sequence):
+    configs = [run.config for run in sequence]
+    ((group, _),) = grouped(configs, TRAIN, CHECKS).items()
+    trainer, program = GroupTrainer(group, TRAIN, CHECKS, 4), sweep_program(group.program, group.plan)
+    run, own, data, mesh = trainer._stacked([*configs, *configs[:2]])
+    assert len(own.active) == 8
+    assert own.active.tolist() == [True] * 5 + [False] * 3
+    compiled = program.many.lower(run, data, own, length=6, mesh=mesh).compile()
+    assert not re.findall(r"all-reduce|all-gather|all-to-all|collective-permute", compiled.as_text())
+    before = program.traces
+    for _ in range(2):
+        run, said = program.many(run, data, own, length=6, mesh=mesh)
+        assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves((run, said))} == {4}
+    assert program.traces == before
+
+
+def test_more_devices_than_there_are_is_an_error(sequence):
+    configs = [sequence[0].config.update(seed=seed) for seed in range(len(jax.devices()) + 1)]
+    with pytest.raises(InputError, match="devices"):
+        train_many(configs, TRAIN, CHECKS, how="vmap", devices=len(jax.devices()) + 1)
+    with pytest.raises(InputError, match="devices"):
+        train_many(configs, TRAIN, CHECKS, devices=0)
