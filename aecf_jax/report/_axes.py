@@ -6,7 +6,8 @@ from aecf_jax.report._markup import Markup, joined, tag
 from aecf_jax.report._numbers import ticks
 
 WIDTH, HEIGHT = 360.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 54.0, 10.0, 12.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 10.0, 12.0, 40.0
+"""Room around the axes; on the left for a number of seven characters, such as -0.0025, and the label beside it."""
 _LETTER = 5.8
 """Mean width of a letter of the size in charts."""
 
