@@ -202,9 +202,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "dry": lambda args: training(Workload(rows=ROWS), 16, "batch 512, without dropout and masks", args,
                                  compiled=args.compiled, gate_dropout=0.0, curriculum_mask=False),
     "batch32": lambda args: training(Workload(rows=ROWS, batch=32), 64, "batch 32", args),
-    "batch4096": lambda args: training(Workload(rows=ROWS, batch=4096), 2, "batch 4096", args),
+    "batch4096": lambda args: training(Workload(rows=4 * ROWS, batch=4096), 8, "batch 4096", args),
     "gate256": lambda args: training(Workload(rows=ROWS, gate=256), 32, "batch 512, gate 256", args),
-    "six": lambda args: training(Workload(rows=4096, num_modalities=6), 4, "batch 512, 6 modalities", args),
+    "six": lambda args: training(Workload(rows=4096, num_modalities=6), 16, "batch 512, 6 modalities", args),
     "ceiling": ceiling, "metrics": metrics, "pool": pool, "subsets": all_subsets, "latency": latency, "start": start,
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from aecf_jax.bench import TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
 from aecf_jax.config import Workload  # noqa: E402
+from aecf_jax.losses import _calibration  # noqa: E402
 from aecf_jax.nn import _dropout  # noqa: E402
 from aecf_jax.ops import _matmul  # noqa: E402
 from aecf_jax.train import _step  # noqa: E402
@@ -61,7 +62,22 @@ def one_by_one(step: TrainingSteps) -> Callable[[], object]:
 @contextlib.contextmanager
 def not_laid_out() -> Generator[None]:
     """Transposed matrices as XLA folds them into products."""
-    with mock.patch.object(_matmul, "_turned", jnp.transpose):
+    with mock.patch.object(_matmul, "_turned", lambda x, beside=None: jnp.transpose(x)):
+        yield
+
+
+@contextlib.contextmanager
+def bins_along_an_axis() -> Generator[None]:
+    """The calibration penalty with an axis of bins, over which it sums."""
+
+    def gap(probs: jax.Array, frequency: jax.Array, bins: int) -> jax.Array:
+        edges = _calibration._edges(bins)[None, None]
+        still = jax.lax.stop_gradient(probs)[:, :, None]
+        member = (still > edges[..., :-1]) & (still <= edges[..., 1:])
+        parts = jnp.where(member, (probs - jax.lax.stop_gradient(frequency))[:, :, None], 0.0)
+        return jnp.sum(jnp.abs(jnp.sum(parts, axis=0)), axis=-1) / len(probs)
+
+    with mock.patch.object(_calibration, "_binned_gap", gap):
         yield
 
 
@@ -92,6 +108,7 @@ def copied_state() -> Generator[None]:
 UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
     "dropout from JAX's generator": drawn_bits,
+    "an axis of bins": bins_along_an_axis,
     "state copied, not donated": copied_state,
 }
 

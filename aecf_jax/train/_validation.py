@@ -87,7 +87,7 @@ def validation_info(
     """
     model, loss_fn = AECF(config), AECFLoss(config)
     encoded = model.apply(variables, batch.features, batch.present, method="encode")
-    shared = model.apply(variables, encoded, method="share")
+    shared = model.apply(variables, encoded, method="share", views=2)
     full: Any = model.apply(variables, shared, batch.present, method="fuse_shared")
     hidden: Any = model.apply(variables, shared, visible, method="fuse_shared")
     losses = [loss_fn.task_loss(view.output, batch.label) for view in (full, hidden)]
