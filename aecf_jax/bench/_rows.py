@@ -17,7 +17,7 @@ def random_rows(work: Workload, rows: int | None = None) -> Dataset:
     (3, 2)
     """
     count, rng = work.rows if rows is None else rows, np.random.default_rng(0)
-    lying = {name: aligned((count, work.width), np.float32) for name in work.names}
-    features = {name: rng.standard_normal(dtype=np.float32, out=array) for name, array in lying.items()}
+    shape = count, work.width
+    features = {name: rng.standard_normal(dtype=np.float32, out=aligned(shape, np.float32)) for name in work.names}
     label = (rng.random((count, work.labels)) < 0.05).astype(np.float32)
     return Dataset(features, label, np.ones((count, work.num_modalities), bool), num_classes=work.labels)

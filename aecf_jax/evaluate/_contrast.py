@@ -67,14 +67,26 @@ def contrast(one: Drawn, other: Drawn | None = None, *, rows: int, level: float 
 
 
 def p_of_moments(value: float, variance: float, freedom: float) -> float:
-    """Returns the p-value of 0; where nothing varies, 1 if it is 0 and else 0; NaN where a number is."""
+    """Returns the p-value of 0; where nothing varies, 1 if it is 0 and else 0; NaN where a number is.
+
+    Args:
+        value: a mean or a difference.
+        variance: its variance.
+        freedom: degrees of freedom of that; 0 where nothing varies.
+    """
     if not math.isfinite(value) or not math.isfinite(variance):
         return math.nan
     return t_pvalue(value / math.sqrt(variance), freedom) if freedom else float(value == 0)
 
 
 def moments(one: Drawn, other: Drawn | None, *, rows: int) -> tuple[float, float, float, bool]:
-    """Returns the mean or the difference, its variance, the degrees of freedom, and whether seeds are in it."""
+    """Returns the mean or the difference, its variance, the degrees of freedom, and whether seeds are in it.
+
+    Args:
+        one: a metric of a model's networks and its resamples.
+        other: the same of a model that it is compared with; None: none.
+        rows: how many rows were resampled.
+    """
     models = [one] if other is None else [one, other]
     signs = (1.0, -1.0)
     value = float(sum(sign * model.value.mean() for sign, model in zip(signs, models, strict=False)))

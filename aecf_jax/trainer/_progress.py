@@ -6,6 +6,9 @@ from typing import Any
 
 from aecf_jax.errors import import_extra
 
+_BESIDE = 50
+"""Characters that epoch, bar, share and times take, beside which metrics are shown as far as there is room."""
+
 
 class Silent:
     """Shows nothing."""
@@ -43,6 +46,7 @@ class Bar(Silent):
         self._steps_per_epoch = steps_per_epoch
         self._epochs = total // steps_per_epoch
         self._shown: dict[str, float] = {}
+        self._room = console.width - _BESIDE
         self._bar: Any = rich.Progress(
             rich.TextColumn("epoch {task.fields[epoch]}"), rich.BarColumn(bar_width=None),
             rich.TaskProgressColumn(), rich.TimeElapsedColumn(), rich.TextColumn("left"), rich.TimeRemainingColumn(),
@@ -66,7 +70,10 @@ class Bar(Silent):
             metrics: numbers by name; names that were shown before stay.
         """
         self._shown |= metrics
-        text = "  ".join(f"{name} {value:.4g}" for name, value in self._shown.items())
+        text = ""
+        for name, value in self._shown.items():
+            longer = f"{text}  {name} {value:.4g}" if text else f"{name} {value:.4g}"
+            text = longer if len(longer) <= self._room else text
         self._bar.update(self._task, completed=step, epoch=self._epoch(step), metrics=text)
 
     def _epoch(self, step: int) -> str:

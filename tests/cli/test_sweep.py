@@ -1,6 +1,7 @@
 """`aecf-jax sweep` from end to end, on a small sweep in two processes: what it writes, and what it does not repeat."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from aecf_jax.cli import _sweep, main
 from aecf_jax.cli._vary import varied
 from aecf_jax.config import AECFConfig
-from aecf_jax.sweep import saved_run
+from aecf_jax.sweep import _choice, saved_run
 from tests.cli.conftest import TINY, tiny_arrays
 
 FLAGS = ["--vary", "learning_rate=1e-3,1e-2", "--vary", "fusion=concat", "--seeds", "2"]
@@ -35,6 +36,16 @@ def test_every_run_is_a_file_and_the_settings_are_compared_with_the_first(swept)
     assert results["part"] == "validation"
     assert "validation rows" in (swept / "table.md").read_text(encoding="utf-8")
     assert (swept / "sweep.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("how", ["vmap", "auto"])
+def test_devices_are_those_that_are_asked_for(how, tmp_path, capsys):
+    """More than there are: whoever deals runs out says so."""
+    np.savez(tmp_path / "features.npz", **tiny_arrays())
+    data = ["--data", str(tmp_path / "features.npz"), "--out", str(tmp_path / "sweep")]
+    with mock.patch.multiple(_choice, WORTH=0.0, seconds_in_processes=lambda *_found, workers: (0.0, 1e12)):
+        assert main(["sweep", *data, *FLAGS, "--how", how, "--devices", "99"]) == 2
+    assert "`devices` must be at most" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--workers", "--devices"])

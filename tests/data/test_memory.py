@@ -7,7 +7,7 @@ from aecf_jax import Dataset
 from aecf_jax.data import aligned, gathered, in_memory
 from aecf_jax.trainer import on_device
 
-ROWS, WIDTH = 5000, 3
+ROWS, WIDTH = 50_000, 3  # So many that NumPy by itself never begins where a device could use them.
 
 
 def dataset(array) -> Dataset:

@@ -63,14 +63,14 @@ def test_a_sweep_is_traced_once_for_each_way(sequence):
 
 
 def test_a_run_stops_early_or_diverges_by_itself():
-    """The first is out of patience at once, the second's loss overflows, the third goes on."""
+    """The first's loss overflows, the second is out of patience at once, the third goes on."""
     base = small_config(epochs=3, fusion="concat", fit_temperature=True)
     patience = {"early_stopping_patience": 1, "early_stopping_min_delta": 1e9}
-    configs = [base.update(**patience), base.update(learning_rate=1e38), base]
-    for how in ("sequence", "vmap"):
-        runs = train_many(configs, TRAIN, CHECKS, how=how)
-        assert [run.ended for run in runs] == ["early", "diverged", "completed"]
-        assert [run.epochs for run in runs] == [2, 1, 3]
+    configs = [base.update(learning_rate=1e38), base.update(**patience), base]
+    for how, devices in (("sequence", 1), ("vmap", 1), ("vmap", min(2, len(jax.devices())))):
+        runs = train_many(configs, TRAIN, CHECKS, how=how, devices=devices)
+        assert [run.ended for run in runs] == ["diverged", "early", "completed"]
+        assert [run.epochs for run in runs] == [1, 2, 3]
         assert all(np.isfinite(leaf).all() for run in runs for leaf in jax.tree.leaves(run.model.variables))
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import subprocess
 
 import jax
@@ -14,6 +15,7 @@ from aecf_jax.errors import InputError, MissingExtraError, NonFiniteLossError
 from aecf_jax.train import TrainChunk, _step, make_train_chunk
 from aecf_jax.trainer import AECFTrainer, load_model
 from aecf_jax.trainer._inputs import as_dataset
+from aecf_jax.trainer._progress import Bar
 from aecf_jax.trainer._validate import Validation
 from tests.train.small import small_arrays
 from tests.trainer.job import fit, job_config
@@ -296,6 +298,20 @@ def test_progress_is_shown_on_the_standard_error_alone(tmp_path, capfd):
     assert "val_loss" in loud.err
     AECFTrainer(config, run_dir=tmp_path / "quiet").fit(small_arrays(), small_arrays(24, seed=1))
     assert capfd.readouterr() == ("", "")
+
+
+def test_where_there_is_little_room_the_time_that_is_left_stays_whole(monkeypatch, capfd):
+    monkeypatch.setenv("COLUMNS", "80")
+    metrics = {"loss": 1.7524, "val_loss": 0.18724, "val_accuracy": 0.98612}
+    with Bar(2200, 22, 0) as bar:
+        bar.show(1606, metrics)
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "73%" in line][-1:]
+    assert re.search(r"epoch 74/100 .* 73% \d:\d\d:\d\d left (\d|-):(\d|-)+:(\d|-)+ loss 1.752", line)
+    assert "val_accuracy" not in line
+    monkeypatch.setenv("COLUMNS", "160")
+    with Bar(2200, 22, 0) as bar:
+        bar.show(1606, metrics)
+    assert "val_accuracy 0.9861" in capfd.readouterr().err
 
 
 def test_missing_progress_bar_names_its_extra(tmp_path, monkeypatch):
