@@ -191,6 +191,8 @@ class AECFConfig:
     """Coefficient of the gap of mean confidence and accuracy, by the number of visible modalities."""
     fit_temperature: bool = True
     """Fit one temperature of the output on the validation rows, for every checkpoint; classification only."""
+    count_temperature: bool = False
+    """Let the fitted temperature grow with the number k of modalities seen, T k^a, and fit a beside T."""
     focal_alpha: float = 0.5
     """Weight of positive labels in the multi-label focal loss; negatives have 1 - focal_alpha."""
     focal_gamma: float = 0.0
@@ -230,6 +232,11 @@ class AECFConfig:
     def tempered(self) -> bool:
         """Whether the model has a temperature that is fitted on validation rows."""
         return self.fit_temperature and self.task_type == "classification"
+
+    @property
+    def tempered_by_count(self) -> bool:
+        """Whether that temperature depends on how many modalities are seen."""
+        return self.tempered and self.count_temperature
 
     @property
     def embed_width(self) -> int:

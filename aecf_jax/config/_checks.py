@@ -27,6 +27,7 @@ _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothin
 _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",
     "mixed_precision", "curriculum_mask", "mask_gate_input", "pair_training", "entropy_reg", "fit_temperature",
+    "count_temperature",
 )  # fmt: skip
 _OF_CLASSES = ("poe", "evidential", "unimodal")  # Fusions by rules of probabilities.
 _CHOICES = ("task_type", "encoder", "fusion", "masking_strategy", "masking_rescue", "entropy_instance")

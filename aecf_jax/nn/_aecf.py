@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.nn._constants import count_temperature
 from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._encoders import EncoderFactory
 from aecf_jax.nn._fusions import make_fusion
@@ -50,6 +51,8 @@ class AECF(nn.Module):
         self.prior = self.variable("constants", "prior", jnp.zeros, (config.num_classes,))
         if config.tempered:
             self.temperature = self.variable("constants", "temperature", jnp.ones, ())
+        if config.tempered_by_count:
+            self.growth = self.variable("constants", "growth", jnp.zeros, ())
 
     def __call__(
         self, features: Features, present: Bool[Array, "batch modality"] | None = None, *, train: bool = False
@@ -121,7 +124,7 @@ class AECF(nn.Module):
             train: whether dropout acts.
         """
         result = self.fusion(shared, present, train=train)
-        return self._finished(result, jnp.any(present, axis=-1), train=train)
+        return self._finished(result, jnp.sum(present, axis=-1), train=train)
 
     def fuse(
         self, encoded: Float[Array, "batch modality embed"], present: Bool[Array, "batch modality"], *,
@@ -148,18 +151,19 @@ class AECF(nn.Module):
             train: whether dropout acts.
         """
         result = self.fusion.mix(encoded, weights, train=train)
-        return self._finished(result, jnp.any(weights > 0, axis=-1), train=train)
+        return self._finished(result, jnp.sum(weights > 0, axis=-1), train=train)
 
-    def _finished(self, result: FusionOutput, anything: Bool[Array, "batch"], *, train: bool) -> FusionOutput:
-        """The prediction, the prior where there is nothing to predict from; evidence is divided by the temperature.
+    def _finished(self, result: FusionOutput, seen: Int[Array, "batch"], *, train: bool) -> FusionOutput:
+        """The prediction, the prior where nothing is seen; evidence is divided by the temperature.
 
         The temperature is fitted to held-out rows, and training does not know it.
         """
         prior, output = self.prior.value[None, :], result.output
         if self.config.tempered and not train:
-            output = prior + (output - prior) / self.temperature.value
+            growth = self.growth.value if self.config.tempered_by_count else None
+            output = prior + (output - prior) / count_temperature(self.temperature.value, growth, seen)
         return result.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            output=jnp.where(anything[:, None], output, prior)
+            output=jnp.where(seen[:, None] > 0, output, prior)
         )
 
 

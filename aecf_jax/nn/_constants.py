@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
@@ -47,18 +48,42 @@ def with_constants(
     }
     if config.tempered:
         constants["temperature"] = jnp.ones((), jnp.float32)
+    if config.tempered_by_count:
+        constants["growth"] = jnp.zeros((), jnp.float32)
     return {**variables, "constants": constants}
 
 
-def with_temperature(variables: Variables, temperature: Scalar) -> dict[str, Any]:
+def with_temperature(variables: Variables, temperature: Scalar, growth: Scalar | None = None) -> dict[str, Any]:
     """Returns a model's variables with another temperature.
 
     Args:
         variables: of an `AECF` module.
-        temperature: what the evidence is divided by, positive.
+        temperature: what the evidence of one modality is divided by, positive.
+        growth: its exponent in the number of modalities seen; None for a model whose temperature does not depend on it.
     """
-    constants = {**variables["constants"], "temperature": jnp.asarray(temperature, jnp.float32)}
+    fitted = {"temperature": temperature} if growth is None else {"temperature": temperature, "growth": growth}
+    constants = {**variables["constants"], **{name: jnp.asarray(value, jnp.float32) for name, value in fitted.items()}}
     return {**variables, "constants": constants}
+
+
+def count_temperature(
+    temperature: Scalar, growth: Scalar | None, seen: Int[Array, "batch"]
+) -> Float[Array, "#batch 1"]:
+    """Returns what the evidence of every row is divided by: T k^a of k modalities.
+
+    At a = 0 evidence of modalities that err independently adds up; at a = 1 it is averaged, as where all say the same.
+
+    Args:
+        temperature: T.
+        growth: a; None: 0.
+        seen: k.
+
+    >>> count_temperature(2.0, 0.5, jnp.array([0, 1, 4])).tolist()
+    [[2.0], [2.0], [4.0]]
+    """
+    if growth is None:
+        return jnp.asarray(temperature).reshape(1, 1)
+    return temperature * jnp.exp(growth * jnp.log(jnp.maximum(seen, 1).astype(jnp.float32)))[:, None]
 
 
 def prior_output(label: np.ndarray, config: AECFConfig) -> np.ndarray:

@@ -18,8 +18,9 @@ from aecf_jax.train import (
     Numbers,
     TrainState,
     both_views,
+    compiler_options,
     epoch_order,
-    fitted_temperature,
+    fitted_temperatures,
     scanned_steps,
     validation_info,
     with_numbers,
@@ -30,7 +31,8 @@ from aecf_jax.types import Batch
 RUNS = "runs"
 """The axis of a mesh along which runs side by side are dealt out."""
 
-_PROGRAMS_KEPT = 64
+_PROGRAMS_KEPT = 8
+"""A program for the CPU is some thousand mapped pieces of memory; Linux ends a process that asks for 65,530 of them."""
 
 
 @struct.dataclass
@@ -83,6 +85,8 @@ class RunOwn:
 class SweepProgram:
     """The program of a group, and how often it was traced; call `one` for a run, `many` for runs side by side.
 
+    On the CPU both ways round alike, so that they train the same models bit for bit.
+
     Attributes:
         traces: how many programs were compiled.
     """
@@ -90,8 +94,9 @@ class SweepProgram:
     def __init__(self, config: AECFConfig, plan: Plan) -> None:
         self.traces = 0
         self._config, self._plan = config, plan
-        self.one = jax.jit(self._interval, static_argnames="length", donate_argnums=0)
-        self.many = jax.jit(self._many, static_argnames=("length", "mesh"), donate_argnums=0)
+        jit = functools.partial(jax.jit, donate_argnums=0, compiler_options=compiler_options())
+        self.one = jit(self._interval, static_argnames="length")
+        self.many = jit(self._many, static_argnames=("length", "mesh"))
 
     def _many(
         self, run: RunState, data: RunData, own: RunOwn, *, length: int, mesh: Mesh | None
@@ -179,8 +184,8 @@ def _validation_loss(params: Any, data: RunData, visible: Array, config: AECFCon
     """Returns what a checkpoint is judged by, at the temperature that fits the validation rows if one is fitted."""
     variables, checks = {"params": params, "constants": data.constants}, data.checks
     if config.tempered:
-        logits = both_views(variables, checks, visible, config=config)
-        label = jnp.concatenate([checks.label, checks.label])
-        variables = with_temperature(variables, fitted_temperature(logits, data.constants["prior"], label))
+        held_out = both_views(variables, checks, visible, config=config)
+        fitted = fitted_temperatures(held_out, data.constants["prior"], by_count=config.tempered_by_count)
+        variables = with_temperature(variables, *fitted)
     info = validation_info(variables, checks, visible, config=config)
     return 0.5 * (info.full_loss + info.hidden_loss)

@@ -1,5 +1,6 @@
 """Pure training: state, optimizer, views, step and chunk. No file, clock or print; optax is used here alone."""
 
+from aecf_jax.train._compiled import compiler_options as compiler_options
 from aecf_jax.train._mesh import along_data as along_data
 from aecf_jax.train._mesh import assembled as assembled
 from aecf_jax.train._mesh import everywhere as everywhere
@@ -26,8 +27,11 @@ from aecf_jax.train._step import loss_and_components as loss_and_components
 from aecf_jax.train._step import make_train_chunk as make_train_chunk
 from aecf_jax.train._step import scanned_steps as scanned_steps
 from aecf_jax.train._step import train_step as train_step
+from aecf_jax.train._temperature import HeldOut as HeldOut
 from aecf_jax.train._temperature import both_views as both_views
+from aecf_jax.train._temperature import fitted_count_temperature as fitted_count_temperature
 from aecf_jax.train._temperature import fitted_temperature as fitted_temperature
+from aecf_jax.train._temperature import fitted_temperatures as fitted_temperatures
 from aecf_jax.train._temperature import tempered as tempered
 from aecf_jax.train._validation import ValidationInfo as ValidationInfo
 from aecf_jax.train._validation import hidden_pattern as hidden_pattern

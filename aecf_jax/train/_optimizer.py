@@ -1,12 +1,14 @@
 """AdamW in two groups, the gate's and all others', with warm-up, cosine and clipping."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 from jaxtyping import Array, Float, Shaped
 
 from aecf_jax.config import AECFConfig
@@ -89,8 +91,33 @@ def _clipped(gradients: Any, _params: Any, *, largest: Scalar) -> Any:
 
     Source: `optax.clip_by_global_norm`. Differs: one product, which is rounded the same for runs side by side.
     """
-    scale = largest / jnp.maximum(optax.tree.norm(gradients), largest)
+    scale = largest / jnp.maximum(global_norm(gradients), largest)
     return jax.tree.map(lambda leaf: leaf * scale, gradients)
+
+
+def global_norm(gradients: Any) -> Float[Array, ""]:
+    """Returns the root of the sum of all squares.
+
+    Args:
+        gradients: arrays.
+
+    Source: `optax.tree.norm`. Differs: sixteen rows of a matrix are added up first, column by column, as a sum of its
+    own: what adds up a million terms in a row waits for each.
+
+    >>> float(global_norm({"kernel": jnp.full((2, 2), 2.0), "bias": jnp.array([3.0, 0.0])}))
+    5.0
+    """
+    return jnp.sqrt(sum((_squares(leaf) for leaf in jax.tree.leaves(gradients)), start=jnp.zeros((), jnp.float32)))
+
+
+def _squares(leaf: Array) -> Float[Array, ""]:
+    """Returns the sum of squares."""
+    squares = jnp.square(leaf)
+    if leaf.ndim >= 2:
+        together = math.gcd(len(leaf), 16)
+        by_column = jnp.sum(squares.reshape(-1, together, *leaf.shape[1:]), axis=1)
+        squares = lax.optimization_barrier(by_column)  # Otherwise XLA makes one sum of both.
+    return jnp.sum(squares)
 
 
 def _groups(params: Any) -> Any:

@@ -15,9 +15,10 @@ from jaxtyping import Array, Float, Int, Key, Shaped
 from aecf_jax.config import AECFConfig
 from aecf_jax.losses import AECFLoss
 from aecf_jax.ops import is_on
+from aecf_jax.train._compiled import compiler_options
 from aecf_jax.train._masks import hardship, odds_after
 from aecf_jax.train._mesh import held, spread
-from aecf_jax.train._optimizer import make_optimizer
+from aecf_jax.train._optimizer import global_norm, make_optimizer
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.train._state import StepInfo, TrainState, averaged_state
 from aecf_jax.train._views import Views, alone_logits, training_views
@@ -123,7 +124,7 @@ def train_step(
     gradients, info = jax.grad(objective, has_aux=True)(state.params, constants, batch)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    info = info.replace(gradient_norm=optax.tree.norm(gradients))
+    info = info.replace(gradient_norm=global_norm(gradients))
     odds = state.odds
     if odds is not None and info.hardship is not None:
         odds = odds_after(odds, info.hardship, step=config.masking_step)
@@ -190,8 +191,8 @@ class _Program:
     def __init__(self, config: AECFConfig, steps_per_epoch: int, mesh: Mesh | None) -> None:
         self.traces = 0
         self._config, self._steps_per_epoch, self._mesh = config, steps_per_epoch, mesh
-        self.scan = jax.jit(self._scan, static_argnames="length", donate_argnums=0)
-        self.stream = jax.jit(self._stream, donate_argnums=0)
+        jit = functools.partial(jax.jit, donate_argnums=0, compiler_options=compiler_options())
+        self.scan, self.stream = jit(self._scan, static_argnames="length"), jit(self._stream)
 
     def _scan(
         self, state: TrainState, constants: Any, data: Batch, order: Array, first: Any, root: Array, values: Numbers,

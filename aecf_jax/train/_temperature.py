@@ -1,23 +1,42 @@
-"""One temperature for a model's evidence, fitted to held-out rows: the minimum of a convex function of one number."""
+"""The temperature of a model's evidence, fitted to held-out rows: one number, or one that grows with what is seen."""
 
-import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.nn import AECF, with_temperature
+from aecf_jax.train._compiled import compiled
 from aecf_jax.train._mesh import fetched
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.types import Batch
 
 _RANGE = (0.05, 20.0)
 _HALVINGS = 30
+_STEEPEST = 2.0
+_DEVIATION = 0.5  # Of the exponent, before anything is known: what repeats itself and what errs alone are likely both.
+_VIEWS = 2
+_STEPS = 20
+_FLAT = 1e-6  # Least curvature: a step from where all is as sure as can be is still finite.
+
+
+class HeldOut(NamedTuple):
+    """Predictions that a temperature is fitted to.
+
+    Attributes:
+        logits: at temperature 1, `(predictions, classes)`.
+        seen: from how many modalities.
+        label: classes `(predictions,)`, or labels of 0 and 1 `(predictions, classes)`.
+    """
+
+    logits: Float[Array | np.ndarray, "predictions classes"]
+    seen: Int[Array | np.ndarray, "predictions"]
+    label: Shaped[Array | np.ndarray, "predictions ..."]
 
 
 def tempered(
@@ -32,25 +51,21 @@ def tempered(
     """
     program, values = program_config(config), numbers(config)
     found: list[Any] = []
-    labels: list[Any] = []
     for batch, visible in blocks:
-        logits, label = fetched((_both(variables, batch, visible, values, config=program), batch.label))
-        found.append(logits)
-        labels += [label, label]
+        found.append(fetched(_both(variables, batch, visible, values, config=program)))
+    held_out = HeldOut(*map(np.concatenate, zip(*found, strict=True)))
     prior = fetched(variables["constants"]["prior"])
-    return with_temperature(variables, _fit(np.concatenate(found), prior, np.concatenate(labels)))
+    return with_temperature(variables, *_fit(held_out, prior, by_count=config.tempered_by_count))
 
 
-@functools.partial(jax.jit, static_argnames="config")
-def _both(variables: Any, batch: Batch, visible: Array, values: Numbers, *, config: AECFConfig) -> Array:
+@compiled(static_argnames="config")
+def _both(variables: Any, batch: Batch, visible: Array, values: Numbers, *, config: AECFConfig) -> HeldOut:
     """What configurations that differ in numbers alone share."""
     return both_views(variables, batch, visible, config=with_numbers(config, values))
 
 
-def both_views(
-    variables: Any, batch: Batch, visible: Bool[Array, "batch modality"], *, config: AECFConfig
-) -> Float[Array, "doubled classes"]:
-    """Returns the logits at temperature 1 with everything present, and after them those from what is visible.
+def both_views(variables: Any, batch: Batch, visible: Bool[Array, "batch modality"], *, config: AECFConfig) -> HeldOut:
+    """Returns the predictions with everything present, and after them those from what is visible.
 
     Args:
         variables: the model's parameters and constants.
@@ -58,11 +73,32 @@ def both_views(
         visible: what validation leaves visible.
         config: all settings.
     """
-    model, neutral = AECF(config), with_temperature(variables, 1.0)
+    model = AECF(config)
+    neutral = with_temperature(variables, 1.0, 0.0 if config.tempered_by_count else None)
     encoded = model.apply(neutral, batch.features, batch.present, method="encode")
     shared = model.apply(neutral, encoded, method="share")
-    views: Any = [model.apply(neutral, shared, seen, method="fuse_shared") for seen in (batch.present, visible)]
-    return jnp.concatenate([view.output for view in views])
+    used = (batch.present, visible)
+    views: Any = [model.apply(neutral, shared, seen, method="fuse_shared") for seen in used]
+    return HeldOut(
+        jnp.concatenate([view.output for view in views]),
+        jnp.concatenate([jnp.sum(seen, axis=-1) for seen in used]),
+        jnp.concatenate([batch.label, batch.label]),
+    )
+
+
+def fitted_temperatures(
+    held_out: HeldOut, prior: Float[Array | np.ndarray, "classes"], *, by_count: bool
+) -> tuple[Float[Array, ""], ...]:
+    """Returns what `with_temperature` takes: T alone, or by the number of modalities seen T and its exponent a.
+
+    Args:
+        held_out: predictions.
+        prior: what is predicted from nothing.
+        by_count: whether the temperature may depend on how much is seen.
+    """
+    if by_count:
+        return fitted_count_temperature(held_out, prior)
+    return (fitted_temperature(held_out.logits, prior, held_out.label),)
 
 
 def fitted_temperature(
@@ -102,4 +138,52 @@ def fitted_temperature(
     return jnp.exp(-0.5 * (low + high))
 
 
-_fit = jax.jit(fitted_temperature)
+def fitted_count_temperature(
+    held_out: HeldOut, prior: Float[Array | np.ndarray, "classes"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Returns T in [0.05, 20] and a in [-2, 2] that make prior + (logits - prior) / (T k^a) likeliest, k seen.
+
+    Evidence adds up at a = 0, as of modalities that err independently, and is averaged at a = 1, as of such that repeat
+    each other: held-out rows tell where between them, or beyond, the data are. With few rows they hardly do, and so a
+    is thought to be normal around 0 with standard deviation 0.5, a row counting as one observation.
+
+    Newton's method on log T and a in steps of at most 1, with the curvature that the loss has in the scale itself,
+    which is never negative.
+
+    Args:
+        held_out: predictions, each row as often as there are views of it.
+        prior: what is predicted from nothing.
+    """
+    prior, label = jnp.asarray(prior)[None], jnp.asarray(held_out.label)
+    evidence = jnp.asarray(held_out.logits) - prior
+    grows = jnp.log(jnp.maximum(jnp.asarray(held_out.seen), 1).astype(jnp.float32))
+    design = jnp.stack([jnp.ones_like(grows), grows], axis=1)
+    doubt = jnp.array([0.0, _VIEWS / (len(grows) * _DEVIATION**2)])
+    least, most = jnp.array([jnp.log(_RANGE[0]), -_STEEPEST]), jnp.array([jnp.log(_RANGE[1]), _STEEPEST])
+
+    def step(_: Any, found: Array) -> Array:
+        scale = jnp.exp(-found[0] - found[1] * grows)[:, None]
+        slope, bend = _slope_and_bend(prior + scale * evidence, scale * evidence, label)
+        gradient = doubt * found - jnp.mean(slope[:, None] * design, axis=0)
+        both = jnp.mean(bend * grows)
+        alone = jnp.mean(bend[:, None] * design**2, axis=0) + doubt + _FLAT
+        newton = (alone[::-1] * gradient - both * gradient[::-1]) / (alone[0] * alone[1] - both**2)
+        return jnp.clip(found - jnp.clip(newton, -1.0, 1.0), least, most)
+
+    log_temperature, growth = lax.fori_loop(0, _STEPS, step, jnp.zeros(2))
+    return jnp.exp(log_temperature), growth
+
+
+def _slope_and_bend(logits: Array, evidence: Array, label: Array) -> tuple[Array, Array]:
+    """Returns, by row, the slope of the loss in the log of the evidence's scale, and its curvature in the scale."""
+    if label.ndim == 2:
+        chance = nn.sigmoid(logits)
+        slope = jnp.mean((chance - label) * evidence, axis=1)
+        return slope, jnp.mean(chance * (1 - chance) * jnp.square(evidence), axis=1)
+    chance = nn.softmax(logits)
+    expected = jnp.sum(chance * evidence, axis=1)
+    slope = expected - jnp.take_along_axis(evidence, label[:, None].astype(jnp.int32), axis=1)[:, 0]
+    return slope, jnp.sum(chance * jnp.square(evidence - expected[:, None]), axis=1)
+
+
+_fit = compiled(static_argnames="by_count")(fitted_temperatures)

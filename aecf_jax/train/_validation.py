@@ -1,9 +1,7 @@
 """What a checkpoint is judged by: the task's loss with everything present, and with some of it hidden."""
 
-import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Key
@@ -13,6 +11,7 @@ from aecf_jax.losses import AECFLoss
 from aecf_jax.nn import AECF
 from aecf_jax.ops import renormalized, sample_visible
 from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train._compiled import compiled
 from aecf_jax.train._masks import final_rate
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
 from aecf_jax.types import Batch, FusionOutput
@@ -68,7 +67,7 @@ def validation_step(
     return _compiled(variables, batch, visible, numbers(config), config=program_config(config))
 
 
-@functools.partial(jax.jit, static_argnames="config")
+@compiled(static_argnames="config")
 def _compiled(variables: Any, batch: Batch, visible: Array, values: Numbers, *, config: AECFConfig) -> ValidationInfo:
     """What configurations that differ in numbers alone share."""
     return validation_info(variables, batch, visible, config=with_numbers(config, values))

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from aecf_jax import AECFTrainer, Dataset
+from aecf_jax import AECFConfig, AECFTrainer, DataConfig, Dataset, load_splits
 from aecf_jax.errors import InputError
 from aecf_jax.sweep import Progress, _choice, _train, fastest_way, train_many
 from aecf_jax.sweep._groups import grouped
@@ -29,14 +29,14 @@ def sequence():
 
 
 def _close(left, right, atol):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=atol), left, right)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=atol), dict(left.variables), dict(right.variables))
 
 
 def test_a_run_is_what_the_trainer_makes_of_it(sequence, tmp_path):
     trainer = AECFTrainer(sequence[2].config, run_dir=tmp_path)
     result = trainer.fit(TRAIN, CHECKS)
-    _close(dict(sequence[2].model.variables), dict(trainer.model.variables), 1e-5)
-    assert sequence[2].val_loss == pytest.approx(result["best_model_score"], abs=1e-5)
+    _close(sequence[2].model, trainer.model, 1e-6)
+    assert sequence[2].val_loss == pytest.approx(result["best_model_score"], abs=1e-6)
     assert (sequence[2].epochs, sequence[2].ended) == (3, "completed")
 
 
@@ -44,9 +44,27 @@ def test_side_by_side_is_one_after_another(sequence):
     told: list[Progress] = []
     together = train_many([run.config for run in sequence], TRAIN, CHECKS, how="vmap", progress=told.append)
     for one, other in zip(sequence, together, strict=True):
-        _close(dict(one.model.variables), dict(other.model.variables), 1e-5)
+        _close(one.model, other.model, 1e-5)
     assert told[-1].done == pytest.approx(3)
     assert [round(one.done) for one in told] == sorted(round(one.done) for one in told)
+
+
+def test_all_ways_round_alike_at_the_sizes_of_a_real_model(tmp_path):
+    """Sums of one run are short enough for XLA itself, those of four side by side are not, unless it is told.
+
+    Untold, they are 8e-5 apart after these two epochs; told, nothing on the machines where this was seen.
+    """
+    splits = load_splits(DataConfig(data="digits"))
+    settings = {"modalities": splits.train.modalities, "num_classes": 10, "epochs": 2}
+    base = AECFConfig(**settings, input_dims=splits.train.widths)
+    configs = [base.update(seed=seed) for seed in range(4)]
+    sequence, together = (train_many(configs, splits.train, splits.validation, how=how) for how in ("sequence", "vmap"))
+    for one, other in zip(sequence, together, strict=True):
+        _close(one.model, other.model, 1e-6)
+        assert one.metrics == pytest.approx(other.metrics, abs=1e-6)
+    trainer = AECFTrainer(configs[3], run_dir=tmp_path)
+    trainer.fit(splits.train, splits.validation)
+    _close(sequence[3].model, trainer.model, 1e-6)
 
 
 def test_runs_differ_in_seed_and_in_rate(sequence):
@@ -139,7 +157,7 @@ def test_runs_are_dealt_out_over_devices(sequence):
     dealt = train_many(configs, TRAIN, CHECKS, how="vmap", devices=2, progress=told.append,
                        finished=lambda index, run: kept.update({index: run.val_loss}))  # fmt: skip
     for one, other in zip(sequence, dealt, strict=True):
-        _close(dict(one.model.variables), dict(other.model.variables), 1e-5)
+        _close(one.model, other.model, 1e-5)
         assert (one.epochs, one.ended) == (other.epochs, other.ended)
     assert kept == {index: run.val_loss for index, run in enumerate(dealt)}
     assert told[-1].done == pytest.approx(3)

@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
-from aecf_jax.train import fitted_temperature
+from aecf_jax.nn import AECF, init_variables, with_temperature
+from aecf_jax.train import HeldOut, fitted_count_temperature, fitted_temperature
+from tests.train.small import small_batch, small_config
 
 PRIOR = np.array([0.3, -0.2, 0.1, 0.4], np.float32)
 FIT = jax.jit(fitted_temperature)
@@ -49,3 +51,70 @@ def test_many_are_fitted_side_by_side():
     # Twice the logits, and the prior with them.
     alone = [float(FIT(scaled, PRIOR, label)) for scaled in (logits, 2 * logits)]
     np.testing.assert_allclose(both, alone, rtol=1e-4)
+
+
+def held_out(kind, seen=(1, 4)):
+    logits, label = case(kind)
+    if kind == "labels":
+        label = (np.random.default_rng(1).random(logits.shape) < 1 / (1 + np.exp(-logits / 2))).astype(np.float32)
+    return HeldOut(logits, np.resize(np.array(seen, np.int32), len(logits)), label)
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_by_count_it_is_the_likeliest_with_a_doubt_of_the_exponent(kind):
+    data = held_out(kind)
+
+    def cost(found):
+        scale = np.exp(-found[0] - found[1] * np.log(data.seen))[:, None]
+        return nll(PRIOR + scale * (data.logits - PRIOR), data.label) + found[1] ** 2 / (
+            2 * 0.5**2 * len(data.seen) / 2
+        )
+
+    best = minimize(cost, [0.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-12}).x
+    temperature, growth = fitted_count_temperature(data, PRIOR)
+    assert float(temperature) == pytest.approx(np.exp(best[0]), rel=2e-3)
+    assert float(growth) == pytest.approx(best[1], abs=2e-3)
+
+
+@pytest.mark.parametrize("seen", [(1,), (0, 1)])
+def test_of_one_modality_by_count_is_without(seen):
+    data = held_out("classes", seen)
+    temperature, growth = fitted_count_temperature(data, PRIOR)
+    assert float(growth) == 0.0
+    assert float(temperature) == pytest.approx(float(FIT(data.logits, PRIOR, data.label)), rel=1e-3)
+
+
+@pytest.mark.parametrize(("sign", "end"), [(1.0, 0.05), (-1.0, 20.0)])
+def test_by_count_it_stays_in_its_range(sign, end):
+    data = held_out("classes", (1,))
+    evidence = data.logits - PRIOR
+    found = fitted_count_temperature(data._replace(logits=PRIOR + sign * evidence, label=evidence.argmax(1)), PRIOR)
+    assert [float(value) for value in found] == pytest.approx([end, 0.0], rel=1e-4)
+
+
+@pytest.mark.parametrize(("repeated", "exponent"), [(False, 0.0), (True, 1.0)])
+def test_the_exponent_says_whether_modalities_repeat_each_other(repeated, exponent):
+    """Two classes with unit normal scores at -1 and 1, whose log odds are twice the score, in four modalities."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 20_000)
+    scores = (2 * label - 1)[:, None] + rng.normal(size=(len(label), 1 if repeated else 4))
+    scores = np.broadcast_to(scores, (len(label), 4))
+    seen = np.resize(np.arange(1, 5, dtype=np.int32), len(label))
+    odds = 2 * np.sum(scores * (np.arange(4) < seen[:, None]), axis=1)
+    logits = np.stack([np.zeros_like(odds), odds], axis=1).astype(np.float32)
+    temperature, growth = fitted_count_temperature(HeldOut(logits, seen, label), np.zeros(2, np.float32))
+    assert [float(temperature), float(growth)] == pytest.approx([1.0, exponent], abs=0.05)
+
+
+def test_a_model_divides_evidence_by_what_was_fitted():
+    config = small_config(fusion="poe", fit_temperature=True, count_temperature=True)
+    batch, model = small_batch(), AECF(config)
+    fresh = init_variables(config, key=jax.random.key(0))
+    fresh = {**fresh, "constants": {**fresh["constants"], "prior": jnp.asarray(PRIOR)}}
+    plain, scaled = (
+        model.apply(with_temperature(fresh, *fitted), batch.features, batch.present).output
+        for fitted in ((1.0, 0.0), (2.0, 0.5))
+    )
+    count = np.sum(np.asarray(batch.present), axis=1, keepdims=True)
+    assert set(count[:, 0]) == {1, 2, 3}
+    np.testing.assert_allclose(scaled - PRIOR[None], (plain - PRIOR[None]) / (2 * np.sqrt(count)), rtol=1e-5, atol=1e-6)
