@@ -13,6 +13,7 @@ from aecf_jax.sweep import Progress, _choice, _train, fastest_way, train_many
 from aecf_jax.sweep._groups import grouped
 from aecf_jax.sweep._program import sweep_program
 from aecf_jax.sweep._train import GroupTrainer
+from aecf_jax.trainer import load_model
 from tests.train.small import small_arrays, small_config
 
 TRAIN, CHECKS = small_arrays(48), small_arrays(24, seed=1)
@@ -38,6 +39,21 @@ def test_a_run_is_what_the_trainer_makes_of_it(sequence, tmp_path):
     _close(sequence[2].model, trainer.model, 1e-6)
     assert sequence[2].val_loss == pytest.approx(result["best_model_score"], abs=1e-6)
     assert (sequence[2].epochs, sequence[2].ended) == (3, "completed")
+
+
+def test_a_temperature_by_count_is_kept_with_the_model(tmp_path):
+    temperature = {"fit_temperature": True, "count_temperature": True}
+    config = small_config(epochs=3, batch_size=8, fusion="poe", unimodal_coeff=1.0, **temperature)
+    one, other = (
+        train_many([config, config.update(seed=1)], TRAIN, CHECKS, how=how)[0] for how in ("sequence", "vmap")
+    )
+    trainer = AECFTrainer(config, run_dir=tmp_path)
+    trainer.fit(TRAIN, CHECKS)
+    loaded = load_model(tmp_path / "checkpoints").model
+    for model in (other.model, trainer.model, loaded):
+        _close(one.model, model, 1e-5)
+    assert loaded.variables["constants"]["temperature"] != 1
+    assert loaded.variables["constants"]["growth"] != 0
 
 
 def test_side_by_side_is_one_after_another(sequence):
