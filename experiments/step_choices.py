@@ -2,7 +2,7 @@
 
 Command:   python experiments/step_choices.py
 Hardware:  1 CPU core; processor time, alternating, median of 9
-Minutes:   2
+Minutes:   3
 
 The step of `AECFConfig.pytorch()`, 2 modalities of 512, 80 labels, a gate of 2,048 units, batch 512, in float32 and in
 bfloat16. Printed is how many times as long a step takes without the choice. docs/performance.md has the figures.
@@ -26,7 +26,7 @@ from aecf_jax.config import Workload  # noqa: E402
 from aecf_jax.losses import _calibration  # noqa: E402
 from aecf_jax.nn import _dropout  # noqa: E402
 from aecf_jax.ops import _matmul  # noqa: E402
-from aecf_jax.train import _step  # noqa: E402
+from aecf_jax.train import _optimizer, _step  # noqa: E402
 
 STEPS, ROUNDS = 16, 9
 
@@ -105,11 +105,27 @@ def copied_state() -> Generator[None]:
         yield
 
 
+@contextlib.contextmanager
+def sums_by_the_library() -> Generator[None]:
+    """Long sums added up by the library that multiplies, in its own order."""
+    with mock.patch.object(_step, "compiler_options", return_value=None):
+        yield
+
+
+@contextlib.contextmanager
+def norm_as_one_sum() -> Generator[None]:
+    """The squares of a gradient added up in one go."""
+    with mock.patch.object(_optimizer, "_squares", lambda leaf: jnp.sum(jnp.square(leaf))):
+        yield
+
+
 UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
     "dropout from JAX's generator": drawn_bits,
     "an axis of bins": bins_along_an_axis,
     "state copied, not donated": copied_state,
+    "norm of the gradients as one sum": norm_as_one_sum,
+    "sums by the library": sums_by_the_library,
 }
 
 

@@ -44,14 +44,12 @@ def test_a_run_is_what_the_trainer_makes_of_it(sequence, tmp_path):
 def test_a_temperature_by_count_is_kept_with_the_model(tmp_path):
     temperature = {"fit_temperature": True, "count_temperature": True}
     config = small_config(epochs=3, batch_size=8, fusion="poe", unimodal_coeff=1.0, **temperature)
-    one, other = (
-        train_many([config, config.update(seed=1)], TRAIN, CHECKS, how=how)[0] for how in ("sequence", "vmap")
-    )
+    (run,) = train_many([config], TRAIN, CHECKS, how="sequence")
     trainer = AECFTrainer(config, run_dir=tmp_path)
     trainer.fit(TRAIN, CHECKS)
     loaded = load_model(tmp_path / "checkpoints").model
-    for model in (other.model, trainer.model, loaded):
-        _close(one.model, model, 1e-5)
+    for model in (trainer.model, loaded):
+        _close(run.model, model, 1e-6)
     assert loaded.variables["constants"]["temperature"] != 1
     assert loaded.variables["constants"]["growth"] != 0
 
