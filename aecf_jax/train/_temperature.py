@@ -168,6 +168,9 @@ def fitted_count_temperature(
         both = jnp.mean(bend * grows)
         alone = jnp.mean(bend[:, None] * design**2, axis=0) + doubt + _FLAT
         newton = (alone[::-1] * gradient - both * gradient[::-1]) / (alone[0] * alone[1] - both**2)
+        # Where T is at an end of its range and would go on, a alone moves.
+        held = jnp.where(newton[0] > 0, found[0] <= least[0], found[0] >= most[0])
+        newton = jnp.where(held, gradient / alone, newton)
         return jnp.clip(found - jnp.clip(newton, -1.0, 1.0), least, most)
 
     log_temperature, growth = lax.fori_loop(0, _STEPS, step, jnp.zeros(2))

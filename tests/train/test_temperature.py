@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
+from scipy.special import logsumexp
 
 from aecf_jax.nn import AECF, init_variables, with_temperature
 from aecf_jax.train import HeldOut, fitted_count_temperature, fitted_temperature
@@ -12,13 +13,14 @@ from tests.train.small import small_batch, small_config
 
 PRIOR = np.array([0.3, -0.2, 0.1, 0.4], np.float32)
 FIT = jax.jit(fitted_temperature)
+FIT_BY_COUNT = jax.jit(fitted_count_temperature)
 
 
 def nll(logits, label):
     logits = logits.astype(np.float64)
     if label.ndim == 2:
         return np.mean(np.logaddexp(0, np.where(label > 0.5, -logits, logits)))
-    return np.mean(np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(label)), label])
+    return np.mean(logsumexp(logits, axis=-1) - logits[np.arange(len(label)), label])
 
 
 def case(kind):
@@ -118,3 +120,23 @@ def test_a_model_divides_evidence_by_what_was_fitted():
     count = np.sum(np.asarray(batch.present), axis=1, keepdims=True)
     assert set(count[:, 0]) == {1, 2, 3}
     np.testing.assert_allclose(scaled - PRIOR[None], (plain - PRIOR[None]) / (2 * np.sqrt(count)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_by_count_it_is_found_from_far_away_and_at_the_ends_of_its_range(seed):
+    """Evidence from a thirtieth to thirty times as large as it should be, right more often or less."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 3, (60, 4))
+    label = np.where(rng.random(60) < rng.uniform(0.3, 1), logits.argmax(1), rng.integers(0, 4, 60))
+    logits = (logits * 10 ** rng.uniform(-1.5, 1.5)).astype(np.float32)
+    data = HeldOut(logits, np.resize(np.array([1, rng.integers(2, 9)], np.int32), 60), label)
+
+    def cost(found):
+        scale = np.exp(-found[0] - found[1] * np.log(data.seen))[:, None]
+        return nll(scale * data.logits, data.label) + found[1] ** 2 / (2 * 0.5**2 * len(data.seen) / 2)
+
+    bounds = [(np.log(0.05), np.log(20)), (-2, 2)]
+    starts = ([0.0, 0.0], [-2.0, 0.0], [2.0, 0.0])
+    best = min(minimize(cost, start, method="L-BFGS-B", bounds=bounds).fun for start in starts)
+    temperature, growth = FIT_BY_COUNT(data, np.zeros(4, np.float32))
+    assert cost([np.log(float(temperature)), float(growth)]) == pytest.approx(best, rel=1e-3)
