@@ -18,7 +18,7 @@ from typing import Any
 import jobs
 import numpy as np
 import recipe
-from robustness import as_text, half_interval, kept, values
+from robustness import as_difference, as_text, half_interval, kept, values
 
 from aecf_jax import AECFConfig
 
@@ -108,11 +108,8 @@ def table(found: Mapping[Any, Any], base: str, data: str) -> str:
     cells = [f"{v.mean():.2f} ± {v.std(ddof=1) if len(v) > 1 else 0:.2f}" for v in own]
     lines.append(f"| {base} | {' | '.join(cells)} |")
     for name in CHANGES[base]:
-        cells = []
-        for column, before in zip(COLUMNS, own, strict=True):
-            each = values(found, data, f"{base}: {name}", column) - before
-            half = half_interval(each)
-            cells.append(f"{each.mean():+.2f} ± {half:.2f}{'*' if abs(each.mean()) > half else ''}")
+        cells = [as_difference(values(found, data, f"{base}: {name}", column) - before)
+                 for column, before in zip(COLUMNS, own, strict=True)]  # fmt: skip
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

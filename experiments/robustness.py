@@ -182,6 +182,12 @@ def half_interval(each: np.ndarray) -> float:
     return float(stats.t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
 
 
+def as_difference(each: np.ndarray) -> str:
+    """Returns a mean with half its 95 % interval, and * where that does not reach 0."""
+    half = half_interval(each)
+    return f"{each.mean():+.2f} ± {half:.2f}{'*' if abs(each.mean()) > half else ''}"
+
+
 def kept(found: Mapping[Any, Any]) -> dict[str, Any]:
     """Returns what the JSON file holds: everything but the rows, to six digits."""
     return {f"{data}, {name}": {key: rounded(value) for key, value in one.items() if key != "row_nll"}

@@ -1,4 +1,4 @@
-r"""What a setting would change, on rows held out of the training parts: how defaults are chosen without test rows.
+r"""What a setting would change, on rows held out of the training parts: so that defaults are not chosen on test rows.
 
 Command:   python experiments/selection.py --root ../shared/data --change count_temperature=true
 Hardware:  2 CPU cores
@@ -21,7 +21,7 @@ import jobs
 import numpy as np
 import recipe
 from ingredients import COLUMNS
-from robustness import half_interval
+from robustness import as_difference
 
 from aecf_jax import AECFConfig
 from aecf_jax.data import Dataset
@@ -97,11 +97,8 @@ def table(data: str, found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     spread = {column: each.std(ddof=1) if len(each) > 1 else 0.0 for column, each in own.items()}
     lines.append("| default | " + " | ".join(f"{own[c].mean():.2f} ± {spread[c]:.2f}" for c in COLUMNS) + " |")
     for name in list(found)[1:]:
-        cells: list[str] = []
-        for column in COLUMNS:
-            each = 100 * np.array([one[column] for one in found[name]]) - own[column]
-            half = half_interval(each)
-            cells.append(f"{each.mean():+.2f} ± {half:.2f}{'*' if abs(each.mean()) > half else ''}")
+        cells = [as_difference(100 * np.array([one[column] for one in found[name]]) - own[column])
+                 for column in COLUMNS]  # fmt: skip
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -160,8 +160,10 @@ class AECF(nn.Module):
         """
         prior, output = self.prior.value[None, :], result.output
         if self.config.tempered and not train:
-            growth = self.growth.value if self.config.tempered_by_count else None
-            output = prior + (output - prior) / count_temperature(self.temperature.value, growth, seen)
+            temperature = self.temperature.value
+            if self.config.tempered_by_count:
+                temperature = count_temperature(temperature, self.growth.value, seen)[:, None]
+            output = prior + (output - prior) / temperature
         return result.replace(  # pyright: ignore[reportAttributeAccessIssue]
             output=jnp.where(seen[:, None] > 0, output, prior)
         )

@@ -66,24 +66,20 @@ def with_temperature(variables: Variables, temperature: Scalar, growth: Scalar |
     return {**variables, "constants": constants}
 
 
-def count_temperature(
-    temperature: Scalar, growth: Scalar | None, seen: Int[Array, "batch"]
-) -> Float[Array, "#batch 1"]:
+def count_temperature(temperature: Scalar, growth: Scalar, seen: Int[Array, "batch"]) -> Float[Array, "batch"]:
     """Returns what the evidence of every row is divided by: T k^a of k modalities.
 
     At a = 0 evidence of modalities that err independently adds up; at a = 1 it is averaged, as where all say the same.
 
     Args:
         temperature: T.
-        growth: a; None: 0.
+        growth: a.
         seen: k.
 
     >>> count_temperature(2.0, 0.5, jnp.array([0, 1, 4])).tolist()
-    [[2.0], [2.0], [4.0]]
+    [2.0, 2.0, 4.0]
     """
-    if growth is None:
-        return jnp.asarray(temperature).reshape(1, 1)
-    return temperature * jnp.exp(growth * jnp.log(jnp.maximum(seen, 1).astype(jnp.float32)))[:, None]
+    return temperature * jnp.exp(growth * jnp.log(jnp.maximum(seen, 1).astype(jnp.float32)))
 
 
 def prior_output(label: np.ndarray, config: AECFConfig) -> np.ndarray:

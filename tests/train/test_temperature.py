@@ -8,7 +8,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp
 
 from aecf_jax.nn import AECF, init_variables, with_temperature
-from aecf_jax.train import HeldOut, fitted_count_temperature, fitted_temperature
+from aecf_jax.train import HeldOut, both_views, fitted_count_temperature, fitted_temperature
 from tests.train.small import small_batch, small_config
 
 PRIOR = np.array([0.3, -0.2, 0.1, 0.4], np.float32)
@@ -140,3 +140,15 @@ def test_by_count_it_is_found_from_far_away_and_at_the_ends_of_its_range(seed):
     best = min(minimize(cost, start, method="L-BFGS-B", bounds=bounds).fun for start in starts)
     temperature, growth = FIT_BY_COUNT(data, np.zeros(4, np.float32))
     assert cost([np.log(float(temperature)), float(growth)]) == pytest.approx(best, rel=1e-3)
+
+
+def test_what_is_fitted_to_says_how_much_each_view_sees():
+    """Predictions at temperature 1, whatever was fitted before: all rows as they are, then all as hidden."""
+    config = small_config(fusion="poe", fit_temperature=True, count_temperature=True)
+    batch, model, fresh = small_batch(), AECF(config), init_variables(config, key=jax.random.key(0))
+    visible = batch.present.at[:, 0].set(False)
+    found = both_views(with_temperature(fresh, 3.0, 0.7), batch, visible, config=config)
+    views = [model.apply(with_temperature(fresh, 1.0, 0.0), batch.features, seen) for seen in (batch.present, visible)]
+    np.testing.assert_allclose(found.logits, np.concatenate([view.output for view in views]), atol=1e-5)
+    assert found.seen.tolist() == [*np.sum(batch.present, axis=1), *np.sum(visible, axis=1)]
+    assert found.label.tolist() == 2 * batch.label.tolist()
