@@ -27,6 +27,7 @@ REWARD = {"entropy_reg": True}
 CHANGES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     BASE: {
         "agreement discounted, power 1.25": {"evidence_power": 1.25},
+        "one temperature for all sizes": {"adaptive_temperature": False},
         "nothing fitted to held-out rows": {"fit_temperature": False},
         "last parameters, not averaged": {"average_epochs": 0.0},
         "averaged over 5 epochs": {"average_epochs": 5.0},
@@ -48,6 +49,7 @@ CHANGES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "masks: exponentiated_gradient": {"masking_strategy": "exponentiated_gradient"},
     },
     GATED: {
+        "temperature that grows with the evidence": {"adaptive_temperature": True},
         "equal weights, no gate": {"gate_disabled": True},
         "no confidence hinge": {"confidence_coeff": 0.0},
         "no unimodal loss": {"unimodal_coeff": 0.0},

@@ -1,6 +1,6 @@
 r"""What a setting would change, on rows held out of the training parts: so that defaults are not chosen on test rows.
 
-Command:   python experiments/selection.py --root ../shared/data --change count_temperature=true
+Command:   python experiments/selection.py --root ../shared/data --change adaptive_temperature=false
 Hardware:  2 CPU cores
 Minutes:   6 for one change, 4 data sets and 6 seeds
 
@@ -56,8 +56,8 @@ def main() -> None:
 def changed(text: str) -> dict[str, Any]:
     """Returns what a change sets; the default's text sets nothing.
 
-    >>> changed("count_temperature=true,masking_strategy=hardest")
-    {'count_temperature': True, 'masking_strategy': 'hardest'}
+    >>> changed("adaptive_temperature=true,masking_strategy=hardest")
+    {'adaptive_temperature': True, 'masking_strategy': 'hardest'}
     """
     return {name: value(given) for name, _, given in (part.partition("=") for part in text.split(",")) if given}
 

@@ -190,9 +190,9 @@ class AECFConfig:
     subset_calibration_coeff: float = 0.0
     """Coefficient of the gap of mean confidence and accuracy, by the number of visible modalities."""
     fit_temperature: bool = True
-    """Fit one temperature of the output on the validation rows, for every checkpoint; classification only."""
-    count_temperature: bool = False
-    """Let the fitted temperature grow with the number k of modalities seen, T k^a, and fit a beside T."""
+    """Fit the temperature of the output on the validation rows, for every checkpoint; classification only."""
+    adaptive_temperature: bool | None = None
+    """Let the fitted temperature grow with the size s of the evidence, T s^a, and fit a beside T; None: if aecf."""
     focal_alpha: float = 0.5
     """Weight of positive labels in the multi-label focal loss; negatives have 1 - focal_alpha."""
     focal_gamma: float = 0.0
@@ -234,9 +234,10 @@ class AECFConfig:
         return self.fit_temperature and self.task_type == "classification"
 
     @property
-    def tempered_by_count(self) -> bool:
-        """Whether that temperature depends on how many modalities are seen."""
-        return self.tempered and self.count_temperature
+    def adaptively_tempered(self) -> bool:
+        """Whether that temperature depends on the size of the evidence."""
+        chosen = self.adaptive_temperature
+        return self.tempered and (self.fusion == "aecf" if chosen is None else chosen)
 
     @property
     def embed_width(self) -> int:

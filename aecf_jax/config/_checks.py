@@ -27,7 +27,6 @@ _BELOW_ONE = ("encoder_dropout", "head_dropout", "gate_dropout", "label_smoothin
 _BOOLEANS = (
     "standardize", "feature_normalization", "gate_use_softmax", "gate_learnable_temp", "gate_disabled",
     "mixed_precision", "curriculum_mask", "mask_gate_input", "pair_training", "entropy_reg", "fit_temperature",
-    "count_temperature",
 )  # fmt: skip
 _OF_CLASSES = ("poe", "evidential", "unimodal")  # Fusions by rules of probabilities.
 _CHOICES = ("task_type", "encoder", "fusion", "masking_strategy", "masking_rescue", "entropy_instance")
@@ -166,7 +165,8 @@ def _check_pairs(config: Any) -> None:
     trained = config.fusion != "aecf" or config.unimodal_coeff > 0
     require(trained, "unimodal_coeff", "be positive where `fusion` is aecf", config.unimodal_coeff,
             "Nothing else trains its experts.")  # fmt: skip
-    require(config.multilabel in (None, True, False), "multilabel", "be true, false or none", config.multilabel)
+    for name in ("multilabel", "adaptive_temperature"):
+        require(getattr(config, name) in (None, True, False), name, "be true, false or none", getattr(config, name))
     rule = "be a folder's name"
     require(bool(config.checkpoint_dir) and bool(config.log_dir), "checkpoint_dir and log_dir", rule, "an empty name")
     for name, _ in config.trainer_kwargs:

@@ -6,6 +6,7 @@ from aecf_jax.nn._attention import AttentionInfo as AttentionInfo
 from aecf_jax.nn._attention import MultimodalAttentionPool as MultimodalAttentionPool
 from aecf_jax.nn._attention_function import multimodal_attention_pool as multimodal_attention_pool
 from aecf_jax.nn._attention_fusion import AttentionFusion as AttentionFusion
+from aecf_jax.nn._constants import evidence_size as evidence_size
 from aecf_jax.nn._constants import prior_output as prior_output
 from aecf_jax.nn._constants import with_constants as with_constants
 from aecf_jax.nn._constants import with_temperature as with_temperature

@@ -9,7 +9,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.nn._constants import count_temperature
+from aecf_jax.nn._constants import evidence_size
 from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._encoders import EncoderFactory
 from aecf_jax.nn._fusions import make_fusion
@@ -51,7 +51,7 @@ class AECF(nn.Module):
         self.prior = self.variable("constants", "prior", jnp.zeros, (config.num_classes,))
         if config.tempered:
             self.temperature = self.variable("constants", "temperature", jnp.ones, ())
-        if config.tempered_by_count:
+        if config.adaptively_tempered:
             self.growth = self.variable("constants", "growth", jnp.zeros, ())
 
     def __call__(
@@ -160,10 +160,11 @@ class AECF(nn.Module):
         """
         prior, output = self.prior.value[None, :], result.output
         if self.config.tempered and not train:
-            temperature = self.temperature.value
-            if self.config.tempered_by_count:
-                temperature = count_temperature(temperature, self.growth.value, seen)[:, None]
-            output = prior + (output - prior) / temperature
+            evidence, temperature = output - prior, self.temperature.value
+            if self.config.adaptively_tempered:
+                size = evidence_size(evidence, labels=bool(self.config.multilabel))
+                temperature = temperature * size[:, None] ** self.growth.value
+            output = prior + evidence / temperature
         return result.replace(  # pyright: ignore[reportAttributeAccessIssue]
             output=jnp.where(seen[:, None] > 0, output, prior)
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.errors import require
@@ -48,7 +48,7 @@ def with_constants(
     }
     if config.tempered:
         constants["temperature"] = jnp.ones((), jnp.float32)
-    if config.tempered_by_count:
+    if config.adaptively_tempered:
         constants["growth"] = jnp.zeros((), jnp.float32)
     return {**variables, "constants": constants}
 
@@ -58,28 +58,30 @@ def with_temperature(variables: Variables, temperature: Scalar, growth: Scalar |
 
     Args:
         variables: of an `AECF` module.
-        temperature: what the evidence of one modality is divided by, positive.
-        growth: its exponent in the number of modalities seen; None for a model whose temperature does not depend on it.
+        temperature: what evidence is divided by, that of size 1 where it depends on the size; positive.
+        growth: its exponent in the size; None for a model whose temperature does not depend on it.
     """
     fitted = {"temperature": temperature} if growth is None else {"temperature": temperature, "growth": growth}
     constants = {**variables["constants"], **{name: jnp.asarray(value, jnp.float32) for name, value in fitted.items()}}
     return {**variables, "constants": constants}
 
 
-def count_temperature(temperature: Scalar, growth: Scalar, seen: Int[Array, "batch"]) -> Float[Array, "batch"]:
-    """Returns what the evidence of every row is divided by: T k^a of k modalities.
+def evidence_size(evidence: Float[Array, "batch classes"], *, labels: bool) -> Float[Array, "batch"]:
+    """Returns how much evidence there is, at least 1.
 
-    At a = 0 evidence of modalities that err independently adds up; at a = 1 it is averaged, as where all say the same.
+    Of exclusive classes it is 1 + the largest evidence above their mean, whatever the runner-up has: where modalities
+    contradict each other, much evidence makes a small margin. Of labels it is 1 + the mean absolute evidence.
 
     Args:
-        temperature: T.
-        growth: a.
-        seen: k.
+        evidence: logits less the prior.
+        labels: whether classes are independent labels.
 
-    >>> count_temperature(2.0, 0.5, jnp.array([0, 1, 4])).tolist()
-    [2.0, 2.0, 4.0]
+    >>> evidence_size(jnp.array([[3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), labels=False).tolist()
+    [3.0, 1.0]
     """
-    return temperature * jnp.exp(growth * jnp.log(jnp.maximum(seen, 1).astype(jnp.float32)))
+    if labels:
+        return 1.0 + jnp.mean(jnp.abs(evidence), axis=-1)
+    return 1.0 + jnp.max(evidence, axis=-1) - jnp.mean(evidence, axis=-1)
 
 
 def prior_output(label: np.ndarray, config: AECFConfig) -> np.ndarray:

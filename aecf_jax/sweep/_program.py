@@ -185,7 +185,7 @@ def _validation_loss(params: Any, data: RunData, visible: Array, config: AECFCon
     variables, checks = {"params": params, "constants": data.constants}, data.checks
     if config.tempered:
         held_out = both_views(variables, checks, visible, config=config)
-        fitted = fitted_temperatures(held_out, data.constants["prior"], by_count=config.tempered_by_count)
+        fitted = fitted_temperatures(held_out, data.constants["prior"], adaptive=config.adaptively_tempered)
         variables = with_temperature(variables, *fitted)
     info = validation_info(variables, checks, visible, config=config)
     return 0.5 * (info.full_loss + info.hidden_loss)

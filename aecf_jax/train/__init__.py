@@ -29,7 +29,7 @@ from aecf_jax.train._step import scanned_steps as scanned_steps
 from aecf_jax.train._step import train_step as train_step
 from aecf_jax.train._temperature import HeldOut as HeldOut
 from aecf_jax.train._temperature import both_views as both_views
-from aecf_jax.train._temperature import fitted_count_temperature as fitted_count_temperature
+from aecf_jax.train._temperature import fitted_adaptive_temperature as fitted_adaptive_temperature
 from aecf_jax.train._temperature import fitted_temperature as fitted_temperature
 from aecf_jax.train._temperature import fitted_temperatures as fitted_temperatures
 from aecf_jax.train._temperature import tempered as tempered

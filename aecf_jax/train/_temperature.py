@@ -1,4 +1,4 @@
-"""The temperature of a model's evidence, fitted to held-out rows: one number, or one that grows with what is seen."""
+"""The temperature of a model's evidence, fitted to held-out rows: one number, or one that grows with the evidence."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Shaped
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.nn import AECF, with_temperature
+from aecf_jax.nn import AECF, evidence_size, with_temperature
 from aecf_jax.train._compiled import compiled
 from aecf_jax.train._mesh import fetched
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
@@ -18,8 +18,8 @@ from aecf_jax.types import Batch
 
 _RANGE = (0.05, 20.0)
 _HALVINGS = 30
-_STEEPEST = 2.0
-_DEVIATION = 0.5  # Of the exponent, before anything is known: what repeats itself and what errs alone are likely both.
+_STEEPEST = 1.0  # From there on more evidence would mean less.
+_DEVIATION = 0.5  # Of the exponent, before anything is known.
 _VIEWS = 2
 _STEPS = 20
 _FLAT = 1e-6  # Least curvature: a step from where all is as sure as can be is still finite.
@@ -30,12 +30,10 @@ class HeldOut(NamedTuple):
 
     Attributes:
         logits: at temperature 1, `(predictions, classes)`.
-        seen: from how many modalities.
         label: classes `(predictions,)`, or labels of 0 and 1 `(predictions, classes)`.
     """
 
     logits: Float[Array | np.ndarray, "predictions classes"]
-    seen: Int[Array | np.ndarray, "predictions"]
     label: Shaped[Array | np.ndarray, "predictions ..."]
 
 
@@ -55,7 +53,7 @@ def tempered(
         found.append(fetched(_both(variables, batch, visible, values, config=program)))
     held_out = HeldOut(*map(np.concatenate, zip(*found, strict=True)))
     prior = fetched(variables["constants"]["prior"])
-    return with_temperature(variables, *_fit(held_out, prior, by_count=config.tempered_by_count))
+    return with_temperature(variables, *_fit(held_out, prior, adaptive=config.adaptively_tempered))
 
 
 @compiled(static_argnames="config")
@@ -74,30 +72,25 @@ def both_views(variables: Any, batch: Batch, visible: Bool[Array, "batch modalit
         config: all settings.
     """
     model = AECF(config)
-    neutral = with_temperature(variables, 1.0, 0.0 if config.tempered_by_count else None)
+    neutral = with_temperature(variables, 1.0, 0.0 if config.adaptively_tempered else None)
     encoded = model.apply(neutral, batch.features, batch.present, method="encode")
     shared = model.apply(neutral, encoded, method="share")
-    used = (batch.present, visible)
-    views: Any = [model.apply(neutral, shared, seen, method="fuse_shared") for seen in used]
-    return HeldOut(
-        jnp.concatenate([view.output for view in views]),
-        jnp.concatenate([jnp.sum(seen, axis=-1) for seen in used]),
-        jnp.concatenate([batch.label, batch.label]),
-    )
+    views: Any = [model.apply(neutral, shared, seen, method="fuse_shared") for seen in (batch.present, visible)]
+    return HeldOut(jnp.concatenate([view.output for view in views]), jnp.concatenate([batch.label, batch.label]))
 
 
 def fitted_temperatures(
-    held_out: HeldOut, prior: Float[Array | np.ndarray, "classes"], *, by_count: bool
+    held_out: HeldOut, prior: Float[Array | np.ndarray, "classes"], *, adaptive: bool
 ) -> tuple[Float[Array, ""], ...]:
-    """Returns what `with_temperature` takes: T alone, or by the number of modalities seen T and its exponent a.
+    """Returns what `with_temperature` takes: T alone, or where it grows with the evidence T and its exponent a.
 
     Args:
         held_out: predictions.
         prior: what is predicted from nothing.
-        by_count: whether the temperature may depend on how much is seen.
+        adaptive: whether the temperature may depend on the size of the evidence.
     """
-    if by_count:
-        return fitted_count_temperature(held_out, prior)
+    if adaptive:
+        return fitted_adaptive_temperature(held_out.logits, prior, held_out.label)
     return (fitted_temperature(held_out.logits, prior, held_out.label),)
 
 
@@ -138,25 +131,35 @@ def fitted_temperature(
     return jnp.exp(-0.5 * (low + high))
 
 
-def fitted_count_temperature(
-    held_out: HeldOut, prior: Float[Array | np.ndarray, "classes"]
+def fitted_adaptive_temperature(
+    logits: Float[Array | np.ndarray, "predictions classes"],
+    prior: Float[Array | np.ndarray, "classes"],
+    label: Shaped[Array | np.ndarray, "predictions ..."],
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Returns T in [0.05, 20] and a in [-2, 2] that make prior + (logits - prior) / (T k^a) likeliest, k seen.
+    """Returns T and a in [-1, 1] that make prior + (logits - prior) / (T s^a) likeliest, T s^a within [0.05, 20].
 
-    Evidence adds up at a = 0, as of modalities that err independently, and is averaged at a = 1, as of such that repeat
-    each other: held-out rows tell where between them, or beyond, the data are. With few rows they hardly do, and so a
-    is thought to be normal around 0 with standard deviation 0.5, a row counting as one observation.
+    s is the size of the evidence, `nn.evidence_size`; the range of T s^a holds at its geometric mean. Modalities that
+    repeat each other's errors overstate most what they say together: then a is above 0, and large evidence counts less
+    than in proportion. With few rows little can be told, and so a is thought to be normal around 0 with standard
+    deviation 0.5, a row counting as one observation.
 
-    Newton's method on log T and a in steps of at most 1, with the curvature that the loss has in the scale itself,
-    which is never negative.
+    Newton's method on a and the log temperature at that mean, in steps of at most 1. Of each row's curvature, which is
+    that of the loss in the scale and the loss's slope, the slope counts where it is positive: confidently wrong rows
+    would else send the first step far beyond.
 
     Args:
-        held_out: predictions, each row as often as there are views of it.
+        logits: at temperature 1, of each row as often as there are views of it (two).
         prior: what is predicted from nothing.
+        label: classes `(predictions,)`, or labels of 0 and 1 `(predictions, classes)`.
+
+    Source: a temperature of its own for every prediction as in Balanya et al. 2022 (adaptive temperature scaling),
+    there by the entropy. Differs: by the size of the evidence; entropy left likelihood as it was (docs/method.md).
     """
-    prior, label = jnp.asarray(prior)[None], jnp.asarray(held_out.label)
-    evidence = jnp.asarray(held_out.logits) - prior
-    grows = jnp.log(jnp.maximum(jnp.asarray(held_out.seen), 1).astype(jnp.float32))
+    prior, label = jnp.asarray(prior)[None], jnp.asarray(label)
+    evidence = jnp.asarray(logits) - prior
+    sizes = jnp.log(evidence_size(evidence, labels=label.ndim == 2))
+    middle = jnp.mean(sizes)
+    grows = sizes - middle
     design = jnp.stack([jnp.ones_like(grows), grows], axis=1)
     doubt = jnp.array([0.0, _VIEWS / (len(grows) * _DEVIATION**2)])
     least, most = jnp.array([jnp.log(_RANGE[0]), -_STEEPEST]), jnp.array([jnp.log(_RANGE[1]), _STEEPEST])
@@ -168,25 +171,27 @@ def fitted_count_temperature(
         both = jnp.mean(bend * grows)
         alone = jnp.mean(bend[:, None] * design**2, axis=0) + doubt + _FLAT
         newton = (alone[::-1] * gradient - both * gradient[::-1]) / (alone[0] * alone[1] - both**2)
-        # Where T is at an end of its range and would go on, a alone moves.
-        held = jnp.where(newton[0] > 0, found[0] <= least[0], found[0] >= most[0])
-        newton = jnp.where(held, gradient / alone, newton)
+        # Where one is at an end of its range and would go on, the other moves alone.
+        ends = jnp.where(newton > 0, found <= least, found >= most)
+        newton = jnp.where(jnp.any(ends), gradient / alone, newton)
         return jnp.clip(found - jnp.clip(newton, -1.0, 1.0), least, most)
 
     log_temperature, growth = lax.fori_loop(0, _STEPS, step, jnp.zeros(2))
-    return jnp.exp(log_temperature), growth
+    return jnp.exp(log_temperature - growth * middle), growth
 
 
 def _slope_and_bend(logits: Array, evidence: Array, label: Array) -> tuple[Array, Array]:
-    """Returns, by row, the slope of the loss in the log of the evidence's scale, and its curvature in the scale."""
+    """Returns, by row, the slope of the loss in the log of the evidence's scale, and its curvature at most, if any."""
     if label.ndim == 2:
         chance = nn.sigmoid(logits)
-        slope = jnp.mean((chance - label) * evidence, axis=1)
-        return slope, jnp.mean(chance * (1 - chance) * jnp.square(evidence), axis=1)
+        slope = (chance - label) * evidence
+        bend = chance * (1 - chance) * jnp.square(evidence) + jnp.maximum(slope, 0.0)
+        return jnp.mean(slope, axis=1), jnp.mean(bend, axis=1)
     chance = nn.softmax(logits)
     expected = jnp.sum(chance * evidence, axis=1)
     slope = expected - jnp.take_along_axis(evidence, label[:, None].astype(jnp.int32), axis=1)[:, 0]
-    return slope, jnp.sum(chance * jnp.square(evidence - expected[:, None]), axis=1)
+    bend = jnp.sum(chance * jnp.square(evidence - expected[:, None]), axis=1)
+    return slope, bend + jnp.maximum(slope, 0.0)
 
 
-_fit = compiled(static_argnames="by_count")(fitted_temperatures)
+_fit = compiled(static_argnames="adaptive")(fitted_temperatures)

@@ -41,8 +41,8 @@ def test_a_run_is_what_the_trainer_makes_of_it(sequence, tmp_path):
     assert (sequence[2].epochs, sequence[2].ended) == (3, "completed")
 
 
-def test_a_temperature_by_count_is_kept_with_the_model(tmp_path):
-    temperature = {"fit_temperature": True, "count_temperature": True}
+def test_an_adaptive_temperature_is_kept_with_the_model(tmp_path):
+    temperature = {"fit_temperature": True, "adaptive_temperature": True}
     config = small_config(epochs=3, batch_size=8, fusion="poe", unimodal_coeff=1.0, **temperature)
     (run,) = train_many([config], TRAIN, CHECKS, how="sequence")
     trainer = AECFTrainer(config, run_dir=tmp_path)
