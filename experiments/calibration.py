@@ -15,29 +15,29 @@ training, mean ± standard deviation:
   yeast, NLL, not calibrated                  0.446 ± 0.002
   yeast, NLL, one temperature                 0.446 ± 0.002
   yeast, NLL, one per pattern                 0.445 ± 0.002
-  yeast, change, all patterns                 -0.060 ± 0.007
-  yeast, change, all patterns, upper          -0.049 ± 0.008
-  yeast, change, worst pattern                -0.007 ± 0.010
-  yeast, change, worst pattern, lower         -0.042 ± 0.025
-  yeast, change, worst pattern, upper         0.029 ± 0.025
+  yeast, change, all patterns                 -0.063 ± 0.009
+  yeast, change, all patterns, upper          -0.052 ± 0.009
+  yeast, change, worst pattern                -0.007 ± 0.009
+  yeast, change, worst pattern, lower         -0.043 ± 0.024
+  yeast, change, worst pattern, upper         0.030 ± 0.026
   yeast, patterns above by more than noise    0.000 ± 0.000
-  yeast, coverage                             0.904 ± 0.002
+  yeast, coverage                             0.903 ± 0.003
   yeast, coverage as promised                 1.000 ± 0.000
-  yeast, coverage in binomial interval        0.867 ± 0.183
-  yeast, size of sets                         11.039 ± 0.113
-  avmnist, NLL, not calibrated                0.981 ± 0.007
-  avmnist, NLL, one temperature               0.981 ± 0.007
-  avmnist, NLL, one per pattern               0.979 ± 0.005
-  avmnist, change, all patterns               -0.175 ± 0.177
-  avmnist, change, all patterns, upper        0.088 ± 0.114
-  avmnist, change, worst pattern              0.011 ± 0.030
-  avmnist, change, worst pattern, lower       -0.086 ± 0.045
-  avmnist, change, worst pattern, upper       0.113 ± 0.067
+  yeast, coverage in binomial interval        0.867 ± 0.298
+  yeast, size of sets                         11.011 ± 0.023
+  avmnist, NLL, not calibrated                0.981 ± 0.003
+  avmnist, NLL, one temperature               0.981 ± 0.003
+  avmnist, NLL, one per pattern               0.980 ± 0.003
+  avmnist, change, all patterns               -0.061 ± 0.048
+  avmnist, change, all patterns, upper        0.096 ± 0.025
+  avmnist, change, worst pattern              0.009 ± 0.042
+  avmnist, change, worst pattern, lower       -0.085 ± 0.052
+  avmnist, change, worst pattern, upper       0.104 ± 0.120
   avmnist, patterns above by more than noise  0.000 ± 0.000
-  avmnist, coverage                           0.892 ± 0.006
-  avmnist, coverage as promised               0.933 ± 0.149
-  avmnist, coverage in binomial interval      0.933 ± 0.149
-  avmnist, size of sets                       2.588 ± 0.046
+  avmnist, coverage                           0.893 ± 0.005
+  avmnist, coverage as promised               1.000 ± 0.000
+  avmnist, coverage in binomial interval      1.000 ± 0.000
+  avmnist, size of sets                       2.602 ± 0.063
 """
 
 import argparse
