@@ -68,16 +68,19 @@ def not_laid_out() -> Generator[None]:
 
 @contextlib.contextmanager
 def bins_along_an_axis() -> Generator[None]:
-    """The calibration penalty with an axis of bins, over which it sums."""
+    """The calibration penalty with an axis of bins, as other platforms have it."""
+    with mock.patch.object(_calibration.lax, "platform_dependent", lambda every, cpu, default: default(every)):
+        yield
 
-    def gap(probs: jax.Array, frequency: jax.Array, bins: int) -> jax.Array:
-        edges = _calibration._edges(bins)[None, None]
-        still = jax.lax.stop_gradient(probs)[:, :, None]
-        member = (still > edges[..., :-1]) & (still <= edges[..., 1:])
-        parts = jnp.where(member, (probs - jax.lax.stop_gradient(frequency))[:, :, None], 0.0)
-        return jnp.sum(jnp.abs(jnp.sum(parts, axis=0)), axis=-1) / len(probs)
 
-    with mock.patch.object(_calibration, "_binned_gap", gap):
+@contextlib.contextmanager
+def kernels_for_bins() -> Generator[None]:
+    """The calibration penalty with a sum of its own for every bin, each compiled."""
+
+    def sums(gap: jax.Array, bin_of: jax.Array, bins: int) -> jax.Array:
+        return jnp.stack([jnp.sum(jnp.where(bin_of == one, gap, 0.0), axis=0) for one in range(bins)])
+
+    with mock.patch.object(_calibration, "_bin_sums", sums):
         yield
 
 
@@ -123,6 +126,7 @@ UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
     "dropout from JAX's generator": drawn_bits,
     "an axis of bins": bins_along_an_axis,
+    "a sum of its own for every bin": kernels_for_bins,
     "state copied, not donated": copied_state,
     "norm of the gradients as one sum": norm_as_one_sum,
     "sums by the library": sums_by_the_library,

@@ -136,7 +136,7 @@ from aecf_jax.trainer import checkpoint_tree, on_device
 work = Workload(rows=512 * steps); data = random_rows(work); config = work.config()
 chunk = make_train_chunk(config, steps)
 tree = checkpoint_tree(config)
-order = jnp.arange(work.rows, dtype=jnp.int32).reshape(steps, 512)
+order = jnp.asarray(np.arange(work.rows, dtype=np.int32).reshape(steps, 512))
 root = jax.random.key(0)
 jax.block_until_ready(chunk(tree["state"], tree["constants"], on_device(data), order, 0, root, length=steps))
 """

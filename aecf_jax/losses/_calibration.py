@@ -4,8 +4,6 @@ Which bin a prediction falls in is not differentiated (hard bins, not kernels); 
 confidence of each bin, so that it moves an over-confident bin down and an under-confident one up.
 """
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,6 @@ from jax import lax, nn
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from aecf_jax.ops import confidence
-from aecf_jax.types import Scalar
 
 
 def top_label_calibration_error(
@@ -99,20 +96,31 @@ def _binned_gap(
 ) -> Float[Array, "classes"]:
     """Returns sum over bins of |sum of (p - t) in the bin| / batch, which is the count-weighted gap of the means."""
     gap = probs - lax.stop_gradient(frequency)
-    # One sum for each bin, in a pass of its own: an axis of bins would be written out, forward and backward.
-    sums = [_sum_within(gap, lax.stop_gradient(probs), low, high) for low, high in itertools.pairwise(_edges(bins))]
-    return jnp.sum(jnp.abs(jnp.stack(sums)), axis=0) / probs.shape[0]
+    bin_of = _bin_index(lax.stop_gradient(probs), bins)
+    # |sum| is the sum of sign times gap: what is differentiated has no axis of bins.
+    signs = jnp.sign(_bin_sums(lax.stop_gradient(gap), bin_of, bins))
+    total = jnp.sum(jnp.take_along_axis(signs, bin_of, axis=0, mode="clip") * gap, axis=0)
+    return jnp.maximum(total, 0.0) / probs.shape[0]  # Below 0 by rounding alone, where every sum is next to 0.
 
 
-@jax.jit  # Traced once, not once for each bin.
-def _sum_within(
-    gap: Float[Array, "batch classes"], probs: Float[Array, "batch classes"], low: Scalar, high: Scalar
-) -> Float[Array, "classes"]:
-    """Returns the sum over rows of what lies in a bin (low, high]."""
-    return jnp.sum(jnp.where((probs > low) & (probs <= high), gap, 0.0), axis=0)
+def _bin_index(probs: Float[Array, "batch classes"], bins: int) -> Int[Array, "batch classes"]:
+    """Returns the bin (low, high] of every probability: how many edges lie below it."""
+    return jnp.searchsorted(_inner_edges(bins), probs, method="compare_all")
 
 
-def _edges(bins: int) -> Float32[np.ndarray, "edges"]:
-    """Returns the edges of the bins: the first bin has 0, the last all above."""
+def _bin_sums(
+    gap: Float[Array, "batch classes"], bin_of: Int[Array, "batch classes"], bins: int
+) -> Float[Array, "bins classes"]:
+    """Returns the sum over rows of what lies in each bin."""
+
+    def within(one: Int[Array, ""]) -> Float[Array, "classes"]:
+        return jnp.sum(jnp.where(bin_of == one, gap, 0.0), axis=0)
+
+    # On a CPU one after the other: an axis of bins would be written out, and a kernel for each is long in compiling.
+    return lax.platform_dependent(jnp.arange(bins), cpu=lambda every: lax.map(within, every), default=jax.vmap(within))
+
+
+def _inner_edges(bins: int) -> Float32[np.ndarray, "edges"]:
+    """Returns the edges between bins: the first bin has 0 and all below its edge, the last all above its."""
     # From NumPy: a compiler may divide by multiplying with a rounded reciprocal, which moves the edges.
-    return np.concatenate([[-np.inf], np.arange(1, bins) / bins, [np.inf]]).astype(np.float32)
+    return (np.arange(1, bins) / bins).astype(np.float32)

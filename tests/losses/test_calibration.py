@@ -1,6 +1,8 @@
 """Differentiable calibration errors against a loop over bins, and the direction of their gradients."""
 
+import contextlib
 import itertools
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from aecf_jax.losses import _calibration as calibration
 from aecf_jax.losses import label_calibration_error, top_label_calibration_error
-from aecf_jax.losses._calibration import _edges, _sum_within
+from aecf_jax.losses._calibration import _bin_index, _bin_sums
 
 BATCH, CLASSES, BINS = 8, 5, 15
 LOGITS = hnp.arrays(np.float32, (BATCH, CLASSES), elements=st.floats(-30, 30, width=32))
@@ -98,11 +101,33 @@ def test_probability_0_belongs_to_the_first_bin():
 
 def test_every_edge_belongs_to_the_bin_below_it_and_the_next_number_to_the_bin_above():
     edges = (np.arange(1, BINS) / BINS).astype(np.float32)
-
-    def members(probs):
-        gap = jnp.ones_like(probs)
-        return jnp.stack([_sum_within(gap, probs, low, high) for low, high in itertools.pairwise(_edges(BINS))], axis=1)
-
     for probs, first in ((edges, 0), (np.nextafter(edges, np.float32(2)), 1)):
-        for found in (members, jax.jit(members)):
-            np.testing.assert_array_equal(found(jnp.asarray(probs)[None]), np.eye(BINS)[first : first + BINS - 1])
+        for found in (_bin_index, jax.jit(_bin_index, static_argnums=1)):
+            np.testing.assert_array_equal(found(jnp.asarray(probs)[None], BINS)[0], np.arange(first, first + BINS - 1))
+
+
+def test_the_gradient_is_that_of_the_absolute_sums_over_bins():
+    rng = np.random.default_rng(0)
+    logits = jnp.asarray(2 * rng.normal(size=(64, CLASSES)), jnp.float32)
+    labels = jnp.asarray(rng.integers(0, 2, logits.shape), jnp.float32)
+
+    def by_definition(logits):
+        gap = jax.nn.sigmoid(logits) - labels
+        member = _bin_index(jax.nn.sigmoid(logits), BINS)[None] == jnp.arange(BINS)[:, None, None]
+        return jnp.mean(jnp.sum(jnp.abs(jnp.sum(jnp.where(member, gap[None], 0.0), axis=1)), axis=0)) / len(logits)
+
+    got, want = (jax.grad(loss)(logits) for loss in (lambda x: label_calibration_error(x, labels), by_definition))
+    # The same products in float32.
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert (np.asarray(got) != 0).all()
+
+
+def test_bins_are_summed_alike_on_every_platform():
+    rng = np.random.default_rng(0)
+    gap, bin_of = rng.normal(size=(64, CLASSES)).astype(np.float32), rng.integers(0, BINS, (64, CLASSES))
+    want = np.stack([np.where(bin_of == one, gap, 0).sum(axis=0) for one in range(BINS)])
+    elsewhere = mock.patch.object(calibration.lax, "platform_dependent", lambda every, cpu, default: default(every))
+    for way in (contextlib.nullcontext(), elsewhere):
+        with way:
+            # Sums of some ten float32 numbers.
+            np.testing.assert_allclose(_bin_sums(jnp.asarray(gap), jnp.asarray(bin_of), BINS), want, atol=1e-5)
