@@ -3,7 +3,7 @@ r"""What each ingredient of the default brings, and what each that is off would 
 Command:   python experiments/ingredients.py --root ../shared/data --json experiments/results/ingredients.json \
                --markdown docs/ingredients.md --plot docs/ingredients.png
 Hardware:  2 CPU cores
-Minutes:   45
+Minutes:   50
 
 Two bases: the default, and the gated mixture of the paper (`fusion="gated"`) with the same training, on which those
 parts act that need a gate. 10 seeds each, the same for all; nothing is searched. Differences are changed less base, by
