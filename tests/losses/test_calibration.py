@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from aecf_jax.losses import _calibration as calibration
 from aecf_jax.losses import label_calibration_error, top_label_calibration_error
-from aecf_jax.losses._calibration import _bin_index, _bin_sums
+from aecf_jax.losses._calibration import _bin_index, _bin_sums, _binned_gap
 
 BATCH, CLASSES, BINS = 8, 5, 15
 LOGITS = hnp.arrays(np.float32, (BATCH, CLASSES), elements=st.floats(-30, 30, width=32))
@@ -120,6 +120,20 @@ def test_the_gradient_is_that_of_the_absolute_sums_over_bins():
     # The same products in float32.
     np.testing.assert_allclose(got, want, rtol=1e-6)
     assert (np.asarray(got) != 0).all()
+
+
+def test_rounding_takes_no_error_below_0():
+    # Rows of which a of n hold, predicted with a / n: every bin's sum is 0 but for its rounding.
+    groups = [(1, 3), (5, 7), (1, 6), (4, 9)]
+    probs = np.concatenate([np.full(n, a / n, np.float32) for a, n in groups])
+    labels = np.concatenate([np.arange(n) < a for a, n in groups]).astype(np.float32)
+    rng, error = np.random.default_rng(1), jax.jit(_binned_gap, static_argnums=2)
+    for _ in range(200):
+        order = rng.permuted(np.tile(np.arange(len(probs))[:, None], 256), axis=0)
+        found = np.asarray(error(jnp.asarray(probs[order]), jnp.asarray(labels[order]), BINS))
+        assert (found >= 0).all()
+        # Sums of 25 float32 numbers.
+        assert found.max() < 1e-6
 
 
 def test_bins_are_summed_alike_on_every_platform():
