@@ -181,7 +181,7 @@ def fitted_adaptive_temperature(
 
 
 def _slope_and_bend(logits: Array, evidence: Array, label: Array) -> tuple[Array, Array]:
-    """Returns, by row, the slope of the loss in the log of the evidence's scale, and its curvature at most, if any."""
+    """Returns, by row, the slope of the loss in the log of the evidence's scale, and a bound above its curvature."""
     if label.ndim == 2:
         chance = nn.sigmoid(logits)
         slope = (chance - label) * evidence
