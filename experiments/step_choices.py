@@ -1,18 +1,20 @@
 """What each choice that makes the training step fast is worth: undone alone, by turns with the step as it is.
 
 Command:   python experiments/step_choices.py
-Hardware:  1 CPU core; processor time, alternating, median of 9
-Minutes:   3
+Hardware:  1 CPU core; processor time, alternating, median of 40 (of compiling: 7)
+Minutes:   8
 
 The step of `AECFConfig.pytorch()`, 2 modalities of 512, 80 labels, a gate of 2,048 units, batch 512, in float32 and in
-bfloat16. Printed is how many times as long a step takes without the choice. docs/performance.md has the figures.
+bfloat16. Printed is how many times as long a step takes without the choice, and where a choice is for compiling, how
+many times as long that takes, with the first 4 steps. docs/performance.md has the figures.
 """
 
 import argparse
 import contextlib
+import functools
 import os
 import statistics
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -21,14 +23,14 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
-from aecf_jax.bench import TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
+from aecf_jax.bench import Times, TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
 from aecf_jax.config import Workload  # noqa: E402
 from aecf_jax.losses import _calibration  # noqa: E402
 from aecf_jax.nn import _dropout  # noqa: E402
 from aecf_jax.ops import _matmul  # noqa: E402
-from aecf_jax.train import _optimizer, _step  # noqa: E402
+from aecf_jax.train import _compiled, _optimizer, _step  # noqa: E402
 
-STEPS, ROUNDS = 16, 9
+STEPS, ROUNDS, COMPILED = 4, 40, 7
 
 
 def main() -> None:
@@ -37,11 +39,19 @@ def main() -> None:
     for half in (False, True):
         ways = {"as it is": made(half), **{name: made(half, undone) for name, undone in UNDONE.items()}}
         ways["one dispatch a step"] = one_by_one(made(half, steps=1))
-        times = {name: taken.processor for name, taken in take_turns(ways, repeats=ROUNDS).items()}
-        print("bfloat16" if half else "float32")
-        for name, seconds in times.items():
-            ms = statistics.median(seconds) / STEPS * 1e3
-            print(f"  {name:44}{ms:8.2f} ms{median_ratio(seconds, times['as it is']):8.2f}")
+        print("a step in bfloat16" if half else "a step in float32")
+        print_ratios(take_turns(ways, repeats=ROUNDS), STEPS)
+    choices = {"as it is": contextlib.nullcontext, **{name: UNDONE[name] for name in FOR_COMPILING}}
+    compiling = {name: functools.partial(made, False, undone) for name, undone in choices.items()}
+    print("tracing, compiling and the first steps, in float32")
+    print_ratios(take_turns(compiling, repeats=COMPILED), 1)
+
+
+def print_ratios(turns: Mapping[str, Times], steps: int) -> None:
+    """Prints milliseconds for each of some steps, and the ratios to the way as it is."""
+    for name, taken in turns.items():
+        ms = statistics.median(taken.processor) / steps * 1e3
+        print(f"  {name:44}{ms:8.2f} ms{median_ratio(taken.processor, turns['as it is'].processor):8.2f}")
 
 
 def made(half: bool, undone: Callable[[], Any] = contextlib.nullcontext, *, steps: int = STEPS) -> TrainingSteps:
@@ -117,7 +127,14 @@ def copied_state() -> Generator[None]:
 @contextlib.contextmanager
 def sums_by_the_library() -> Generator[None]:
     """Long sums added up by the library that multiplies, in its own order."""
-    with mock.patch.object(_step, "compiler_options", return_value=None):
+    with mock.patch.object(_step, "compiler_options", return_value=_compiled._COMPILED_SOON):
+        yield
+
+
+@contextlib.contextmanager
+def all_optimizations() -> Generator[None]:
+    """LLVM at the level that XLA asks for by itself."""
+    with mock.patch.object(_step, "compiler_options", return_value=_compiled._SUMS_ALIKE):
         yield
 
 
@@ -136,7 +153,9 @@ UNDONE: dict[str, Callable[[], Any]] = {
     "state copied, not donated": copied_state,
     "norm of the gradients as one sum": norm_as_one_sum,
     "sums by the library": sums_by_the_library,
+    "LLVM's third level": all_optimizations,
 }
+FOR_COMPILING = ("a sum of its own for every bin", "LLVM's third level")
 
 
 if __name__ == "__main__":

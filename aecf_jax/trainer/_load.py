@@ -15,11 +15,9 @@ from aecf_jax.errors import InputError, message
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import init_variables
 from aecf_jax.rng import Stream, stream_key
-from aecf_jax.train import init_state, make_optimizer, program_config, tree_shardings
+from aecf_jax.train import compiler_options, init_state, make_optimizer, program_config, tree_shardings
 
 _PROGRAMS_KEPT = 16
-_COMPILED_FAST = {"xla_backend_optimization_level": 1}
-"""For a program that runs once: compiled in half the time, to the same bits."""
 
 
 class LoadedModel(NamedTuple):
@@ -104,8 +102,7 @@ def _tree_program(config: AECFConfig, mesh: Mesh | None) -> Callable[[Key[Array,
     """Returns the same as one program, where the optimizer's moments alone would be a hundred."""
     tree = _new_tree(config)
     shardings = None if mesh is None else tree_shardings(jax.eval_shape(tree, jax.random.key(0)), mesh)
-    options = _COMPILED_FAST if jax.default_backend() == "cpu" else None
-    return jax.jit(tree, out_shardings=shardings, compiler_options=options)
+    return jax.jit(tree, out_shardings=shardings, compiler_options=compiler_options())
 
 
 def model_variables(tree: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aecf_jax.checkpoint import Checkpoints, Leaf, leaf_table
+from aecf_jax.checkpoint import Checkpoints, Leaf, _fingerprint, leaf_table
 from aecf_jax.errors import InputError
 from tests.checkpoint.folders import abstract, same, saved, state_of
 
@@ -229,6 +229,14 @@ def test_kill_during_saves_leaves_a_complete_newest_checkpoint(tmp_path):
         before = restored.step
 
 
+@pytest.fixture(params=["by NumPy", "by a program"])
+def fingerprinted(request, monkeypatch):
+    """Both ways in which arrays of this process get their numbers."""
+    if request.param == "by a program":
+        monkeypatch.setattr(_fingerprint, "_HOST_VALUES", -1)
+
+
+@pytest.mark.usefixtures("fingerprinted")
 def test_fingerprint_sees_every_single_bit():
     x = np.arange(24, dtype=np.float32).reshape(4, 6)
     original = leaf_table({"x": jnp.asarray(x)})
@@ -239,18 +247,36 @@ def test_fingerprint_sees_every_single_bit():
             assert leaf_table({"x": jnp.asarray(words.view(np.float32).reshape(4, 6))}) != original
 
 
+@pytest.mark.usefixtures("fingerprinted")
 def test_fingerprint_sees_rows_exchanged():
     x = jnp.arange(24, dtype=jnp.float32).reshape(4, 6)
     assert leaf_table({"x": x}) != leaf_table({"x": x[::-1]})
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.int8, jnp.bool_, jnp.uint32])
+@pytest.mark.usefixtures("fingerprinted")
 def test_every_type_has_a_fingerprint(dtype):
     leaf = leaf_table({"x": jnp.ones((3,), dtype)})["['x']"]
     assert leaf == Leaf((3,), str(jnp.dtype(dtype)), leaf.fingerprint)
     assert leaf.fingerprint != leaf_table({"x": jnp.zeros((3,), dtype)})["['x']"].fingerprint
 
 
+def test_arrays_have_the_same_fingerprint_by_numpy_and_by_a_program(monkeypatch):
+    x = jax.random.normal(jax.random.key(3), (1500, 1001))  # More than one block of rows.
+    tree = {"rows": x, "half": x[:3].astype(jnp.bfloat16), "flags": x[:2] > 0, "small": jnp.int8(-3), "none": x[:0],
+            "key": jax.random.key(4), "keys": jax.random.split(jax.random.key(5), 5), "number": x[0, 0],
+            "deep": x[:4, :60].reshape(4, 3, 4, 5), "numpy": np.arange(7)}  # fmt: skip
+    by_numpy = leaf_table(tree)
+    monkeypatch.setattr(_fingerprint, "_HOST_VALUES", -1)
+    assert leaf_table(tree) == by_numpy
+    with jax.enable_x64(True):
+        wide = {"x": jnp.arange(5, dtype=jnp.int64) << 40, "number": jnp.float64(2.5)}
+        by_program = leaf_table(wide)
+        monkeypatch.undo()
+        assert leaf_table(wide) == by_program
+
+
+@pytest.mark.usefixtures("fingerprinted")
 def test_fingerprint_is_the_same_under_any_sharding():
     if len(jax.devices()) < 2:
         pytest.skip("needs several devices")
