@@ -10,6 +10,7 @@ import pytest
 from aecf_jax.losses import AECFLoss
 from aecf_jax.train import (
     TrainChunk,
+    compiler_options,
     epoch_order,
     init_state,
     loss_and_components,
@@ -140,7 +141,7 @@ def test_scan_is_the_loop_bit_for_bit_and_cut_anywhere():
     whole, info = chunk(state, constants, data, order, 0, ROOT, length=STEPS)
     assert info.components["total_loss"].shape == (STEPS,)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=compiler_options())
     def step(state, batch, values):
         traced = with_numbers(program_config(config), values)
         return train_step(
