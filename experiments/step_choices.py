@@ -24,7 +24,7 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 from aecf_jax.bench import Times, TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
-from aecf_jax.config import Workload  # noqa: E402
+from aecf_jax.config import AECFConfig, Workload  # noqa: E402
 from aecf_jax.losses import _calibration  # noqa: E402
 from aecf_jax.nn import _dropout  # noqa: E402
 from aecf_jax.ops import _matmul  # noqa: E402
@@ -132,9 +132,22 @@ def sums_by_the_library() -> Generator[None]:
 
 
 @contextlib.contextmanager
+def products_by_the_library() -> Generator[None]:
+    """Products of matrices by the library on every processor."""
+    options = _compiled._COMPILED_SOON | _compiled._SUMS_ALIKE
+    with mock.patch.object(_step, "compiler_options", return_value=options):
+        yield
+
+
+@contextlib.contextmanager
 def all_optimizations() -> Generator[None]:
     """LLVM at the level that XLA asks for by itself."""
-    with mock.patch.object(_step, "compiler_options", return_value=_compiled._SUMS_ALIKE):
+
+    def options(config: AECFConfig) -> dict[str, str]:
+        found = _compiled.compiler_options(config) or {}
+        return {name: value for name, value in found.items() if name not in _compiled._COMPILED_SOON}
+
+    with mock.patch.object(_step, "compiler_options", options):
         yield
 
 
@@ -153,6 +166,7 @@ UNDONE: dict[str, Callable[[], Any]] = {
     "state copied, not donated": copied_state,
     "norm of the gradients as one sum": norm_as_one_sum,
     "sums by the library": sums_by_the_library,
+    "products by the library": products_by_the_library,
     "LLVM's third level": all_optimizations,
 }
 FOR_COMPILING = ("a sum of its own for every bin", "LLVM's third level")

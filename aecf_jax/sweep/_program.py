@@ -94,7 +94,7 @@ class SweepProgram:
     def __init__(self, config: AECFConfig, plan: Plan) -> None:
         self.traces = 0
         self._config, self._plan = config, plan
-        jit = functools.partial(jax.jit, donate_argnums=0, compiler_options=compiler_options())
+        jit = functools.partial(jax.jit, donate_argnums=0, compiler_options=compiler_options(config))
         self.one = jit(self._interval, static_argnames="length")
         self.many = jit(self._many, static_argnames=("length", "mesh"))
 

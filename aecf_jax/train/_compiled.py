@@ -2,34 +2,73 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 
+from aecf_jax.config import AECFConfig
+
+_PROGRAMS_KEPT = 16
+_LARGE = 1 << 14
 _COMPILED_SOON = {"xla_backend_optimization_level": "1"}
-_SUMS_ALIKE = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+_LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
+_SUMS_ALIKE = {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+_PRODUCTS_BY_XLA = {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"}  # Of which a step has none.
 
 
-@functools.cache
-def compiler_options() -> dict[str, str] | None:
+def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
     """Returns what XLA is told; None where there is nothing to say. Starts JAX's devices.
 
-    On the CPU LLVM optimizes at its first level: a step takes as long as at the third, which compiles a fifth longer.
-    And sums from some size on go to a library that adds up in another order: a run would be rounded otherwise than the
-    same run among forty. With the second option the library multiplies matrices and leaves sums alone.
+    On the CPU LLVM optimizes at its first level: a step takes as long as at the third, which takes a tenth longer to
+    compile. And sums from some size on go to a library that adds up in another order: a run would be rounded otherwise
+    than the same run among forty. With the second option the library multiplies matrices and leaves sums alone. Where
+    the processor is of Intel and batches are large, XLA multiplies too, unless in bfloat16: the library would take a
+    quarter longer. What is small is rounded alike on every processor.
+
+    Args:
+        config: says what products are of, and how large; None: they are small.
     """
     if jax.default_backend() != "cpu":
         return None
-    options = _COMPILED_SOON | _SUMS_ALIKE
+    by_xla = (
+        config is not None
+        and not config.mixed_precision
+        and config.batch_size * sum(config.widths) >= _LARGE
+        and "GenuineIntel" in _processor()
+    )
+    return _COMPILED_SOON | _understood(_PRODUCTS_BY_XLA if by_xla else _SUMS_ALIKE)
+
+
+def _understood(options: dict[str, str]) -> dict[str, str]:
+    """Returns some options; none of them, where XLA does not know them."""
+    return options if all(_is_known(*option) for option in options.items()) else {}
+
+
+@functools.cache
+def _is_known(name: str, value: str) -> bool:
+    """Returns whether XLA knows an option."""
     try:
-        jax.jit(lambda: 0, compiler_options=options).lower().compile()
-    except jax.errors.JaxRuntimeError:  # An XLA that does not know the second option.
-        return _COMPILED_SOON
-    return options
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+@functools.cache
+def _processor() -> str:
+    """Returns what Linux says of the processor's maker; nothing elsewhere."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            return next((line for line in lines if line.startswith("vendor_id")), "")
+    except OSError:
+        return ""
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Returns a decorator: `jax.jit` with `compiler_options()`, which are asked for at the first call.
+    """Returns a decorator: `jax.jit` with `compiler_options`, which are asked for at the first call.
+
+    Where the function has a keyword `config`, that says what products are of, and how large.
 
     Args:
         options: of `jax.jit`.
@@ -42,7 +81,10 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     """
 
     def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
-        program = functools.cache(lambda: jax.jit(function, compiler_options=compiler_options(), **options))
-        return functools.wraps(function)(lambda *args, **kwargs: program()(*args, **kwargs))
+        @functools.lru_cache(maxsize=_PROGRAMS_KEPT)
+        def program(config: AECFConfig | None) -> Callable[..., Any]:
+            return jax.jit(function, compiler_options=compiler_options(config), **options)
+
+        return functools.wraps(function)(lambda *args, **kwargs: program(kwargs.get("config"))(*args, **kwargs))
 
     return decorator

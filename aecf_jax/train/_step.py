@@ -191,7 +191,7 @@ class _Program:
     def __init__(self, config: AECFConfig, steps_per_epoch: int, mesh: Mesh | None) -> None:
         self.traces = 0
         self._config, self._steps_per_epoch, self._mesh = config, steps_per_epoch, mesh
-        jit = functools.partial(jax.jit, donate_argnums=0, compiler_options=compiler_options())
+        jit = functools.partial(jax.jit, donate_argnums=0, compiler_options=compiler_options(config))
         self.scan, self.stream = jit(self._scan, static_argnames="length"), jit(self._stream)
 
     def _scan(

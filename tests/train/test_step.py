@@ -141,7 +141,7 @@ def test_scan_is_the_loop_bit_for_bit_and_cut_anywhere():
     whole, info = chunk(state, constants, data, order, 0, ROOT, length=STEPS)
     assert info.components["total_loss"].shape == (STEPS,)
 
-    @functools.partial(jax.jit, compiler_options=compiler_options())
+    @functools.partial(jax.jit, compiler_options=compiler_options(config))
     def step(state, batch, values):
         traced = with_numbers(program_config(config), values)
         return train_step(
