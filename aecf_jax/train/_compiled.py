@@ -10,7 +10,7 @@ import jax
 from aecf_jax.config import AECFConfig
 
 _PROGRAMS_KEPT = 16
-_LARGE = 1 << 14
+_LARGE = 1 << 18
 _COMPILED_SOON = {"xla_backend_optimization_level": "1"}
 _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
 _SUMS_ALIKE = {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
