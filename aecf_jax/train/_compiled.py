@@ -9,7 +9,6 @@ import jax
 
 from aecf_jax.config import AECFConfig
 
-_PROGRAMS_KEPT = 16
 _LARGE = 1 << 18
 _COMPILED_SOON = {"xla_backend_optimization_level": "1"}
 _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
@@ -66,7 +65,7 @@ def _processor() -> str:
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Returns a decorator: `jax.jit` with `compiler_options`, which are asked for at the first call.
+    """Returns a decorator: `jax.jit` with `compiler_options`, which are asked for when it is called.
 
     Where the function has a keyword `config`, that says what products are of, and how large.
 
@@ -81,10 +80,15 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     """
 
     def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.lru_cache(maxsize=_PROGRAMS_KEPT)
-        def program(config: AECFConfig | None) -> Callable[..., Any]:
-            return jax.jit(function, compiler_options=compiler_options(config), **options)
+        @functools.cache
+        def program(told: tuple[tuple[str, str], ...]) -> Callable[..., Any]:
+            return jax.jit(function, compiler_options=dict(told) or None, **options)
 
-        return functools.wraps(function)(lambda *args, **kwargs: program(kwargs.get("config"))(*args, **kwargs))
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            told = compiler_options(kwargs.get("config")) or {}
+            return program(tuple(told.items()))(*args, **kwargs)
+
+        return called
 
     return decorator
