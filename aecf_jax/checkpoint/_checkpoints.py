@@ -71,7 +71,7 @@ class Checkpoints:
             self._writer = self._writer or _orbax.Writer(self.directory, self._keep_best)
             done = self._writer.save(step, state, sealed, score)
         except InputError:
-            self._drop_writer()
+            self.drop()
             raise
         rule = f"be above those of the checkpoints in {self.directory}"
         require(done, "step", rule, step, "Resume the run, or choose another folder.")
@@ -87,7 +87,7 @@ class Checkpoints:
         try:
             self._writer.wait()
         except InputError:
-            self._drop_writer()
+            self.drop()
             raise
 
     def close(self) -> None:
@@ -97,7 +97,16 @@ class Checkpoints:
             InputError: if something could not be written; older checkpoints stay usable.
         """
         self.wait()
-        self._drop_writer()
+        self.drop()
+
+    def drop(self) -> None:
+        """Ends the background threads, whatever happens to the last save; a later call starts them again.
+
+        After a failure they must end: Orbax's list of checkpoints is not that of the disk any more.
+        """
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def path(self, step: int) -> Path:
         """Returns the folder of one checkpoint.
@@ -217,12 +226,6 @@ class Checkpoints:
             if isinstance(content, _orbax.Damaged):
                 _report(self.path(step), content.reason, "It was deleted.")
                 _orbax.delete(self.path(step))
-
-    def _drop_writer(self) -> None:
-        """Ends the background threads; after a failure Orbax's list of checkpoints is not that of the disk."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
 
 
 def _described(leaf: Any) -> jax.ShapeDtypeStruct:

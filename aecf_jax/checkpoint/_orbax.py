@@ -11,6 +11,7 @@ import operator
 import shutil
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -45,43 +46,46 @@ class Writer:
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(quiet())
         self._failed = False
-        with self._failures_named():
-            directory.mkdir(parents=True, exist_ok=True)
-            self._manager = ocp.CheckpointManager(directory, options=_options(keep_best))
+        self._named(lambda: directory.mkdir(parents=True, exist_ok=True))
+        self._manager: Any = self._named(lambda: ocp.CheckpointManager(directory, options=_options(keep_best)))
 
     def save(self, step: int, state: Any, meta: Mapping[str, Any], metric: float) -> bool:
         """Starts a save and returns True, or returns False where this step or a later one exists."""
         import orbax.checkpoint as ocp
 
         items: Any = {"state": ocp.args.StandardSave(state), "meta": ocp.args.JsonSave(dict(meta))}  # pyright: ignore[reportCallIssue]
-        with self._failures_named():
-            return bool(self._manager.save(step, args=ocp.args.Composite(**items), metrics={METRIC: metric}))
+        arguments = ocp.args.Composite(**items)
+        return bool(self._named(lambda: self._manager.save(step, args=arguments, metrics={METRIC: metric})))
 
     def wait(self) -> None:
         """Waits until everything is on disk."""
-        with self._failures_named():
-            self._manager.wait_until_finished()
+        self._named(lambda: self._manager.wait_until_finished())
 
     def close(self) -> None:
         """Ends the background threads, whatever happened to their last save."""
-        with self._quiet, contextlib.suppress(Exception):
+        with self._quiet:
+            try:
+                self._manager.close()
+            except Exception:  # noqa: BLE001  (it was raised by `wait`, or another error ends the run)
+                self._failed = True
+            self._manager = None
             if self._failed:
-                # For good: what failed beside the error that is raised complains when that error is forgotten.
-                logging.getLogger("asyncio").addFilter(_not_orbax)
-                time.sleep(_LATE_SECONDS)
-            self._manager.close()
+                _collect_half_done()
 
-    @contextlib.contextmanager
-    def _failures_named(self) -> Generator[None]:
-        """Turns what fails while writing, a full disk above all, into one sentence that names the folder."""
+    def _named(self, write: Callable[[], _T]) -> _T:
+        """Returns what some writing returns; where it fails, of a full disk above all, one sentence names the folder.
+
+        The error that is raised does not have the one it is made of for its cause: with that one, whoever keeps the
+        error would keep what was half done, and it would complain whenever the error is forgotten.
+        """
         try:
-            yield
+            return write()
         # A full disk is an OSError here, a ValueError from TensorStore, and an Exception from Orbax's threads.
-        except Exception as error:
-            self._failed = True
-            hint = "Free some space or choose another folder; the checkpoints saved before stay usable."
+        except Exception as error:  # noqa: BLE001
             got = f"{self._directory} ({_reason(error)})"
-            raise InputError(message("checkpoint folder", "be writable", got, hint)) from error
+        self._failed = True
+        hint = "Free some space or choose another folder; the checkpoints saved before stay usable."
+        raise InputError(message("checkpoint folder", "be writable", got, hint))
 
 
 def delete(path: Path) -> None:
@@ -131,8 +135,7 @@ def tried(read_it: Callable[[], _T], not_damage: tuple[type[Exception], ...]) ->
         read_it: reads.
         not_damage: errors that are not the files' fault; they are raised.
     """
-    with quiet(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
+    with quiet():
         try:
             return read_it()
         except not_damage:
@@ -140,10 +143,19 @@ def tried(read_it: Callable[[], _T], not_damage: tuple[type[Exception], ...]) ->
         # What Orbax raises for damaged files has no common class; a bare `Exception` is among it.
         except Exception as error:  # noqa: BLE001
             damaged = Damaged(_reason(error))
-        # The reading of other arrays goes on for a moment; what was left of it complains when it is collected.
-        time.sleep(_LATE_SECONDS)
-        gc.collect()
+        _collect_half_done()
         return damaged
+
+
+def _collect_half_done() -> None:
+    """Waits for the work on other arrays, which goes on when that on one has failed, and collects what is left of it.
+
+    It complains when it is collected: now, where nobody hears it.
+    """
+    time.sleep(_LATE_SECONDS)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
+        gc.collect()
 
 
 def _reason(error: Exception) -> str:
@@ -185,8 +197,10 @@ def quiet() -> Generator[None]:
 
 def _not_orbax(record: logging.LogRecord) -> bool:
     """Returns whether a log record is not of Orbax, nor of what it runs in an event loop."""
-    text = record.pathname if record.name == "absl" else record.getMessage()
-    return "orbax" not in text and "tensorstore" not in text
+    sources = [record.pathname if record.name == "absl" else record.getMessage()]
+    if record.exc_info:
+        sources += [frame.filename for frame in traceback.extract_tb(record.exc_info[2])]
+    return not any("orbax" in source or "tensorstore" in source for source in sources)
 
 
 def _options(keep_best: int) -> Any:

@@ -32,7 +32,6 @@ class JsonlWriter:
         with _failures_named(self._path):
             rows = [row for row in _json_rows(self._path) if row["step"] <= last_step] if last_step else []
             _replace(self._path, "".join(_json_line(row) for row in rows))
-            self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Appends a line.
@@ -44,13 +43,13 @@ class JsonlWriter:
         Raises:
             InputError: if the file cannot be written.
         """
-        with _failures_named(self._path):
-            self._file.write(_json_line({"step": step, **{k: _plain(v) for k, v in metrics.items()}}))
-            self._file.flush()
+        line = _json_line({"step": step, **{k: _plain(v) for k, v in metrics.items()}})
+        # Opened for every line: a file that stays open tries once more to write what a full disk had no room for.
+        with _failures_named(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Does nothing: every line is on disk already."""
 
 
 class CsvWriter:

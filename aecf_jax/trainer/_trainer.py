@@ -133,6 +133,7 @@ class AECFTrainer:
         checkpoints = Checkpoints(self.run_dir / self.config.checkpoint_dir, keep_best=self.config.keep_checkpoints)
         with contextlib.ExitStack() as stack:
             stack.enter_context(last_words(_LOST.format(folder=self.run_dir)))
+            stack.callback(checkpoints.drop)
             noted = stack.enter_context(interrupts())
             run = self._start(rows, checks, checkpoints, resume=resume, start=start)
             stack.callback(run.feed.close)

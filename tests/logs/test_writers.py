@@ -111,6 +111,20 @@ def test_file_that_cannot_be_written_is_one_sentence(tmp_path, kind):
         make_writer(kind, tmp_path / "file")
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_disk_that_fills_up_is_one_sentence_once(tmp_path, kind):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs a device that is always full")
+    writer = make_writer(kind, tmp_path)
+    writer.write(1, {"loss": 0.5})
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"`log file` must be writable; got .* \(No space left on device\)"):
+        writer.write(2, {"loss": 0.25})
+    writer.close()
+
+
 def test_tensorboard_events_hold_the_curve(tmp_path):
     writer = TensorBoardWriter(tmp_path)
     writer.write(1, {"loss": 0.5})
