@@ -54,13 +54,15 @@ def sample_visible(
     Source: `CurriculumMasker` of the PyTorch generation. Differs: aware of what is present; there, one empty row in
     a batch gives every row of it a modality back (`rescue="every"`), so that the rate is below `prob`.
     """
-    draw_key, rescue_key = jax.random.split(key)
+    keys = jax.random.split(key)
     if strategy == "uniform_size":
-        kept = uniform_sizes(present, key=draw_key, prob=prob, min_active=min_active)
+        kept = uniform_sizes(present, key=keys[0], prob=prob, min_active=min_active)
+        chance = jax.random.uniform(keys[1], present.shape)
     else:
         hide = hiding_probability(weights, present, strategy=strategy, prob=prob, tau=tau)
-        kept = present & (jax.random.uniform(draw_key, present.shape) >= hide)
-    chance = jax.random.uniform(rescue_key, present.shape)
+        # Drawn by one program: two of them would take twice as long to compile.
+        drawn, chance = jax.vmap(lambda one: jax.random.uniform(one, present.shape))(keys)
+        kept = present & (drawn >= hide)
     if rescue == "every":
         kept = kept | _first(present, chance, 1)
     # Those kept come first, so that exactly as many come back as are lacking.

@@ -1,6 +1,8 @@
 """Pure training: state, optimizer, views, step and chunk. No file, clock or print; optax is used here alone."""
 
 from aecf_jax.train._compiled import compiler_options as compiler_options
+from aecf_jax.train._keys import StepKeys as StepKeys
+from aecf_jax.train._keys import step_keys as step_keys
 from aecf_jax.train._mesh import along_data as along_data
 from aecf_jax.train._mesh import assembled as assembled
 from aecf_jax.train._mesh import everywhere as everywhere

@@ -16,6 +16,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.losses import AECFLoss
 from aecf_jax.ops import is_on
 from aecf_jax.train._compiled import compiler_options
+from aecf_jax.train._keys import StepKeys, step_keys
 from aecf_jax.train._masks import hardship, odds_after
 from aecf_jax.train._mesh import held, spread
 from aecf_jax.train._optimizer import global_norm, make_optimizer
@@ -31,7 +32,7 @@ _PROGRAMS_KEPT = 16
 
 def loss_and_components(
     params: Any, constants: Any, batch: Batch, *, config: AECFConfig, steps_per_epoch: int,
-    step: Int[Array, ""], root: Key[Array, ""], odds: Float[Array, "modality"] | None = None,
+    step: Int[Array, ""], keys: StepKeys, odds: Float[Array, "modality"] | None = None,
 ) -> tuple[Float[Array, ""], StepInfo]:  # fmt: skip
     """Returns the loss of a step and what is to be said of it (the gradient's norm still 0).
 
@@ -45,17 +46,15 @@ def loss_and_components(
         config: all settings.
         steps_per_epoch: what turns steps into epochs, for every schedule.
         step: steps done.
-        root: the run's key.
+        keys: of this step.
         odds: the state's, where the curriculum learns.
     """
     variables = {"params": params, "constants": constants}
     epoch = step.astype(jnp.float32) / steps_per_epoch
-    views = training_views(
-        variables, batch, config=config, progress=epoch / config.epochs, step=step, root=root, odds=odds
-    )
+    views = training_views(variables, batch, config=config, progress=epoch / config.epochs, keys=keys, odds=odds)
     alone, alone_read = None, is_on(config.unimodal_coeff) and views.trained.experts is None
     if is_on(config.consistency_loss_coeff) or alone_read:
-        alone = alone_logits(variables, views.shared, batch.present, config=config, step=step, root=root)
+        alone = alone_logits(variables, views.shared, batch.present, config=config, keys=keys)
     components = _components(views, alone, batch, AECFLoss(config), epoch)
     costs = None
     if odds is not None:
@@ -102,12 +101,12 @@ def _count(seen: Array) -> Float[Array, ""]:
 
 def train_step(
     state: TrainState, constants: Any, batch: Batch, *, config: AECFConfig, steps_per_epoch: int,
-    optimizer: optax.GradientTransformation, root: Key[Array, ""],
+    optimizer: optax.GradientTransformation, keys: StepKeys,
 ) -> tuple[TrainState, StepInfo]:  # fmt: skip
     """Returns the state after one more step, and what the step says of itself.
 
-    All randomness is a function of (root, steps done), so that a run that is stopped and restored repeats nothing
-    and skips nothing.
+    All randomness is in its keys, which are those of `step_keys` at the steps done: so a run that is stopped and
+    restored repeats nothing and skips nothing.
 
     Args:
         state: before the step.
@@ -116,10 +115,10 @@ def train_step(
         config: all settings.
         steps_per_epoch: optimizer steps in an epoch.
         optimizer: from `make_optimizer`.
-        root: the run's key.
+        keys: of this step.
     """
     objective = functools.partial(
-        loss_and_components, config=config, steps_per_epoch=steps_per_epoch, step=state.step, root=root, odds=state.odds
+        loss_and_components, config=config, steps_per_epoch=steps_per_epoch, step=state.step, keys=keys, odds=state.odds
     )
     gradients, info = jax.grad(objective, has_aux=True)(state.params, constants, batch)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -246,13 +245,14 @@ def _scanned(
     """Returns the state after one step for each of what is scanned over."""
     optimizer = make_optimizer(config, steps_per_epoch)
 
-    def body(state: TrainState, each: Any) -> tuple[TrainState, StepInfo]:
+    def body(state: TrainState, each: tuple[Any, StepKeys]) -> tuple[TrainState, StepInfo]:
         return train_step(
-            state, constants, batch_of(each), config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer,
-            root=root,
+            state, constants, batch_of(each[0]), config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer,
+            keys=each[1],
         )  # fmt: skip
 
-    return lax.scan(body, state, over)
+    steps = state.step + jnp.arange(len(jax.tree.leaves(over)[0]), dtype=state.step.dtype)
+    return lax.scan(body, state, (over, step_keys(root, steps)))
 
 
 def _rows(data: Batch, index: Array) -> Batch:

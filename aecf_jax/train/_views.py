@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.losses import AECFLoss
 from aecf_jax.nn import AECF
 from aecf_jax.ops import is_on, renormalized
-from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train._keys import StepKeys
 from aecf_jax.train._masks import hides, visible_to_training
 from aecf_jax.types import Batch, FusionOutput
 
@@ -38,8 +38,8 @@ class Views(NamedTuple):
 
 
 def training_views(
-    variables: Any, batch: Batch, *, config: AECFConfig, progress: Float[Array, ""], step: Int[Array, ""],
-    root: Key[Array, ""], odds: Float[Array, "modality"] | None = None,
+    variables: Any, batch: Batch, *, config: AECFConfig, progress: Float[Array, ""], keys: StepKeys,
+    odds: Float[Array, "modality"] | None = None,
 ) -> Views:  # fmt: skip
     """Returns the views of a batch that the configuration asks for, encoded once.
 
@@ -51,16 +51,13 @@ def training_views(
         batch: rows.
         config: which views, and what is hidden how often.
         progress: how much of the training is done, in [0, 1].
-        step: steps done, which the randomness depends on.
-        root: the run's key.
+        keys: of this step.
         odds: the state's, where the curriculum learns.
     """
-    model, keys = AECF(config), _dropout_keys(root, step)
-    # A stream of its own, that what was drawn before there were experts stays the same.
-    experts = stream_key(root, Stream.EXPERTS, step)
+    model = AECF(config)
     encoded = _apply(model, variables, batch.features, batch.present, method="encode", key=keys.encode)
-    shared = _apply(model, variables, encoded, method="share", key=experts)
-    draws = dropout_draws(variables, batch, config=config, step=step, root=root) if _reads_draws(config) else None
+    shared = _apply(model, variables, encoded, method="share", key=keys.experts)
+    draws = dropout_draws(variables, batch, config=config, keys=keys) if _reads_draws(config) else None
     if not hides(config):
         trained = _apply(model, variables, shared, batch.present, method="fuse_shared", key=keys.full)
         return Views(shared, batch.present, trained, None, draws)
@@ -76,17 +73,15 @@ def training_views(
         return _apply(model, variables, encoded, left, method="mix", key=keys.hidden)
 
     visible = visible_to_training(
-        weights, batch.present, config=config, progress=progress, key=stream_key(root, Stream.CURRICULUM, step),
+        weights, batch.present, config=config, progress=progress, key=keys.curriculum, odds=odds,
         losses=lambda visible: lax.stop_gradient(AECFLoss(config).row_losses(seen(visible).output, batch.label)),
-        odds=odds,
     )  # fmt: skip
     return Views(shared, visible, seen(visible), full, draws)
 
 
 def alone_logits(
-    variables: Any, shared: Any, present: Bool[Array, "batch modality"], *,
-    config: AECFConfig, step: Int[Array, ""], root: Key[Array, ""],
-) -> Float[Array, "modality batch classes"]:  # fmt: skip
+    variables: Any, shared: Any, present: Bool[Array, "batch modality"], *, config: AECFConfig, keys: StepKeys
+) -> Float[Array, "modality batch classes"]:
     """Returns the output from each modality alone, from what the views share.
 
     Args:
@@ -94,19 +89,18 @@ def alone_logits(
         shared: what the views of the batch share.
         present: what is present.
         config: the model's settings.
-        step: steps done, which the randomness depends on.
-        root: the run's key.
+        keys: of this step.
     """
-    model, key = AECF(config), _dropout_keys(root, step).alone
+    model = AECF(config)
 
     def output(one: Bool[Array, "modality"]) -> Array:
-        return _apply(model, variables, shared, present & one[None, :], method="fuse_shared", key=key).output
+        return _apply(model, variables, shared, present & one[None, :], method="fuse_shared", key=keys.alone).output
 
     return jax.vmap(output)(jnp.eye(present.shape[-1], dtype=bool))
 
 
 def dropout_draws(
-    variables: Any, batch: Batch, *, config: AECFConfig, step: Int[Array, ""], root: Key[Array, ""]
+    variables: Any, batch: Batch, *, config: AECFConfig, keys: StepKeys
 ) -> Float[Array, "draws batch classes"]:
     """Returns outputs of everything present under draws of dropout, each its own, without gradient.
 
@@ -114,32 +108,17 @@ def dropout_draws(
         variables: the model's parameters and constants.
         batch: rows.
         config: how many draws, and the model's settings.
-        step: steps done, which the randomness depends on.
-        root: the run's key.
+        keys: of this step.
 
     Source: Gal and Ghahramani 2016, Monte-Carlo dropout.
     """
     model, variables = AECF(config), lax.stop_gradient(variables)
-    keys = jax.random.split(stream_key(root, Stream.UNCERTAINTY, step), config.entropy_instance_passes)
+    draws = jax.random.split(keys.uncertainty, config.entropy_instance_passes)
 
     def output(key: Key[Array, ""]) -> Array:
         return _apply(model, variables, batch.features, batch.present, method="__call__", key=key).output
 
-    return jax.vmap(output)(keys)
-
-
-class _DropoutKeys(NamedTuple):
-    """The keys of one step's dropout, by what they are for."""
-
-    encode: Key[Array, ""]
-    full: Key[Array, ""]
-    hidden: Key[Array, ""]
-    alone: Key[Array, ""]
-
-
-def _dropout_keys(root: Key[Array, ""], step: Int[Array, ""]) -> _DropoutKeys:
-    """Returns the keys of one step's dropout."""
-    return _DropoutKeys(*jax.random.split(stream_key(root, Stream.DROPOUT, step), len(_DropoutKeys._fields)))
+    return jax.vmap(output)(draws)
 
 
 def _reads_draws(config: AECFConfig) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from aecf_jax.losses import class_divergence
 from aecf_jax.nn import AECF
 from aecf_jax.ops import gate_entropy
-from aecf_jax.train import epoch_order, init_state, loss_and_components, make_train_chunk
+from aecf_jax.train import epoch_order, init_state, loss_and_components, make_train_chunk, step_keys
 from tests.train.small import BATCH, ROOT, ROWS, STEPS, small_batch, small_config, small_variables
 
 PARTS = ("entropy_max_coeff", "consistency_coeff", "confidence_coeff", "unimodal_coeff", "subset_calibration_coeff")
@@ -98,8 +98,8 @@ def _hinges(params, constants, odds):
 
     def parts(params):
         _, info = loss_and_components(
-            params, constants, small_batch(), config=config, steps_per_epoch=STEPS, step=jnp.asarray(20), root=ROOT,
-            odds=odds,
+            params, constants, small_batch(), config=config, steps_per_epoch=STEPS, step=jnp.asarray(20),
+            keys=step_keys(ROOT, jnp.asarray(20)), odds=odds,
         )  # fmt: skip
         return {name: info.components[name] for name in ("confidence_loss", "subset_calibration_loss")}
 

@@ -26,6 +26,7 @@ from aecf_jax.train import (
     placed,
     root_key,
     shards,
+    step_keys,
     tree_shardings,
 )
 from tests.train.small import BATCH, ROOT, ROWS, STEPS, small_batch, small_config, small_variables
@@ -106,7 +107,8 @@ def test_the_default_fusion_and_its_losses_need_one_all_reduce():
 def test_gradients_are_those_of_one_device(text):
     mesh, batch = mesh_named(text), jax.tree.map(lambda leaf: leaf[:BATCH], small_batch())
     objective = functools.partial(loss_and_components, config=CONFIG, steps_per_epoch=STEPS, step=jax.numpy.int32(3))
-    gradient = jax.jit(jax.grad(objective, has_aux=True))
+    differentiated = jax.grad(objective, has_aux=True)
+    gradient = jax.jit(lambda *given, root: differentiated(*given, keys=step_keys(root, jax.numpy.int32(3))))
     variables = small_variables(CONFIG)
     one, _ = gradient(variables["params"], variables["constants"], batch, root=ROOT)
     state, constants, root = started(CONFIG, mesh)

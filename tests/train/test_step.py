@@ -18,6 +18,7 @@ from aecf_jax.train import (
     make_train_chunk,
     numbers,
     program_config,
+    step_keys,
     train_step,
     training_views,
     validation_step,
@@ -26,6 +27,10 @@ from aecf_jax.train import (
 from tests.train.small import BATCH, ROOT, ROWS, STEPS, small_batch, small_config, small_variables
 
 STEP = jnp.asarray(12, jnp.int32)
+
+
+def _keys(step=STEP):
+    return step_keys(ROOT, step)
 
 
 def _order(epoch: int):
@@ -39,16 +44,14 @@ def _info(config, step=STEP):
     variables = small_variables(config)
     return _loss(
         variables["params"], variables["constants"], small_batch(), config=config, steps_per_epoch=STEPS, step=step,
-        root=ROOT,
+        keys=_keys(step),
     )  # fmt: skip
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def _views(config):
     progress = STEP / STEPS / config.epochs
-    return training_views(
-        small_variables(config), small_batch(), config=config, progress=progress, step=STEP, root=ROOT
-    )
+    return training_views(small_variables(config), small_batch(), config=config, progress=progress, keys=_keys())
 
 
 def _equal(left, right) -> bool:
@@ -146,7 +149,7 @@ def test_scan_is_the_loop_bit_for_bit_and_cut_anywhere():
         traced = with_numbers(program_config(config), values)
         return train_step(
             state, constants, batch, config=traced, steps_per_epoch=STEPS, optimizer=make_optimizer(traced, STEPS),
-            root=ROOT,
+            keys=step_keys(ROOT, state.step),
         )  # fmt: skip
 
     looped = _start(chunk, config)[0]
@@ -201,7 +204,13 @@ def test_numbers_are_arguments_of_one_program():
     rows = jax.tree.map(lambda array: array[_order(2)[0]], data)
     variables = small_variables(config)
     _, known = _loss(
-        variables["params"], variables["constants"], rows, config=config, steps_per_epoch=STEPS, step=STEP, root=ROOT
+        variables["params"],
+        variables["constants"],
+        rows,
+        config=config,
+        steps_per_epoch=STEPS,
+        step=STEP,
+        keys=_keys(),
     )
     for name, value in known.components.items():
         assert losses[chunk][name] == pytest.approx(float(value), rel=1e-6, abs=1e-7)
@@ -245,8 +254,9 @@ def test_many_seeds_train_at_once():
     def loss(root):
         state = init_state(variables["params"], optimizer)
         state, info = train_step(
-            state, variables["constants"], batch, config=config, steps_per_epoch=STEPS, optimizer=optimizer, root=root
-        )
+            state, variables["constants"], batch, config=config, steps_per_epoch=STEPS, optimizer=optimizer,
+            keys=step_keys(root, state.step),
+        )  # fmt: skip
         return info.components["total_loss"]
 
     keys = jax.random.split(jax.random.key(3), 3)
@@ -265,14 +275,14 @@ def test_step_does_the_same_on_eight_devices():
     variables = small_variables(config)
     batch = jax.tree.map(lambda array: array[:BATCH], small_batch())
     step = jax.jit(functools.partial(train_step, config=config, steps_per_epoch=STEPS, optimizer=optimizer))
-    _, one = step(init_state(variables["params"], optimizer), variables["constants"], batch, root=ROOT)
+    _, one = step(init_state(variables["params"], optimizer), variables["constants"], batch, keys=_keys())
     mesh = jax.make_mesh((BATCH,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split = jax.device_put(batch, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data")))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    state, constants, root = jax.device_put(
-        (init_state(variables["params"], optimizer), variables["constants"], ROOT), everywhere
+    state, constants, keys = jax.device_put(
+        (init_state(variables["params"], optimizer), variables["constants"], step_keys(ROOT, STEP)), everywhere
     )
-    _, eight = step(state, constants, split, root=root)
+    _, eight = step(state, constants, split, keys=keys)
     # Sums over the batch are taken in another order.
     for name, value in one.components.items():
         assert float(eight.components[name]) == pytest.approx(float(value), rel=1e-5, abs=1e-7)
@@ -292,7 +302,11 @@ def test_every_task_has_a_finite_gradient(changes, label):
     variables = small_variables(config)
     objective = functools.partial(loss_and_components, config=config, steps_per_epoch=STEPS)
     gradients, _ = jax.jit(jax.grad(objective, has_aux=True))(
-        variables["params"], variables["constants"], small_batch().replace(label=label), step=STEP, root=ROOT
+        variables["params"],
+        variables["constants"],
+        small_batch().replace(label=label),
+        step=STEP,
+        keys=_keys(),
     )
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradients))
 
@@ -319,9 +333,9 @@ def test_poison_in_what_is_absent_changes_no_bit_of_loss_components_or_gradients
         for index, (name, array) in enumerate(batch.features.items())
     }
     assert not bool(batch.present.all())
-    objective = functools.partial(loss_and_components, config=config, steps_per_epoch=STEPS, step=STEP, root=ROOT)
+    objective = functools.partial(loss_and_components, config=config, steps_per_epoch=STEPS, step=STEP)
     step = jax.jit(jax.value_and_grad(objective, has_aux=True))
-    clean = step(variables["params"], variables["constants"], batch)
-    dirty = step(variables["params"], variables["constants"], batch.replace(features=features))
+    clean = step(variables["params"], variables["constants"], batch, keys=_keys())
+    dirty = step(variables["params"], variables["constants"], batch.replace(features=features), keys=_keys())
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(clean))
     assert _equal(clean, dirty)

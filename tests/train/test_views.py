@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 from aecf_jax.nn import AECF
-from aecf_jax.train import Views, alone_logits, hidden_pattern, training_views
+from aecf_jax.train import Views, alone_logits, hidden_pattern, step_keys, training_views
 from tests.train.small import ROOT, small_batch, small_config, small_variables
 
 STEP = jnp.asarray(3, jnp.int32)
 NO_DROPOUT = {"encoder_dropout": 0.0, "head_dropout": 0.0, "gate_dropout": 0.0}
+
+
+def _keys(step=STEP):
+    return step_keys(ROOT, step)
 
 
 _training_views = jax.jit(training_views, static_argnames="config")
@@ -20,7 +24,11 @@ _training_views = jax.jit(training_views, static_argnames="config")
 
 def _views(config, *, progress: float = 1.0, step=STEP) -> Views:
     return _training_views(
-        small_variables(config), small_batch(), config=config, progress=jnp.asarray(progress), step=step, root=ROOT
+        small_variables(config),
+        small_batch(),
+        config=config,
+        progress=jnp.asarray(progress),
+        keys=_keys(step),
     )
 
 
@@ -48,16 +56,14 @@ def test_what_is_hidden_is_hidden_from_the_gate():
 def test_what_is_hidden_changes_no_bit_of_the_hidden_view(fusion):
     config = small_config(fusion=fusion, multilabel=False, masking_strategy="uniform_size", unimodal_coeff=1.0)
     program = jax.jit(
-        functools.partial(
-            training_views, small_variables(config), config=config, progress=jnp.asarray(1.0), step=STEP, root=ROOT
-        ),
+        functools.partial(training_views, small_variables(config), config=config, progress=jnp.asarray(1.0)),
         compiler_options={"xla_backend_optimization_level": 0},
     )
     batch = small_batch()
-    before = program(batch)
+    before = program(batch, keys=_keys())
     moved = {name: jnp.where(before.visible[:, i, None], array, array + 3.0)
              for i, (name, array) in enumerate(batch.features.items())}  # fmt: skip
-    after = program(batch.replace(features=moved))
+    after = program(batch.replace(features=moved), keys=_keys())
     one, other = (views.trained.replace(experts=None) for views in (before, after))
     jax.tree.map(np.testing.assert_array_equal, one, other)
     assert bool(jnp.any(before.full.output != after.full.output))
@@ -141,8 +147,7 @@ def test_choice_of_what_is_hidden_has_no_gradient():
             small_batch(),
             config=config,
             progress=jnp.asarray(1.0),
-            step=STEP,
-            root=ROOT,
+            keys=_keys(),
         )
         return jnp.sum(views.visible.astype(jnp.float32))
 
@@ -153,7 +158,7 @@ def test_alone_logits_are_the_outputs_of_single_modalities():
     config = small_config(**NO_DROPOUT)
     variables, batch = small_variables(config), small_batch()
     views = _views(config)
-    alone = alone_logits(variables, views.shared, batch.present, config=config, step=STEP, root=ROOT)
+    alone = alone_logits(variables, views.shared, batch.present, config=config, keys=_keys())
     assert alone.shape == (3, 50, 4)
     for index in range(3):
         only = batch.present & (jnp.arange(3) == index)[None, :]
@@ -170,8 +175,8 @@ def test_poison_in_what_is_absent_changes_no_bit():
             for i, (name, array) in enumerate(batch.features.items())
         }
     )
-    settings = {"config": config, "progress": jnp.asarray(1.0), "step": STEP, "root": ROOT}
-    clean, dirty = (_training_views(variables, rows, **settings) for rows in (batch, poisoned))
+    settings = {"config": config, "progress": jnp.asarray(1.0)}
+    clean, dirty = (_training_views(variables, rows, keys=_keys(), **settings) for rows in (batch, poisoned))
     for left, right in zip(jax.tree.leaves(clean), jax.tree.leaves(dirty), strict=True):
         np.testing.assert_array_equal(left, right)
 

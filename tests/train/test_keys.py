@@ -1,0 +1,32 @@
+"""The keys of training steps: one function of the root, the stream and the step, however many are made at once."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from aecf_jax.rng import Stream, stream_key
+from aecf_jax.train import step_keys
+from tests.train.small import ROOT
+
+STREAMS = {"experts": Stream.EXPERTS, "curriculum": Stream.CURRICULUM, "uncertainty": Stream.UNCERTAINTY}
+
+
+def _data(keys) -> list:
+    return jax.random.key_data(keys).tolist()
+
+
+@pytest.mark.parametrize("step", [0, 7, 2**31 - 1])
+def test_keys_of_a_step_are_those_of_its_streams(step):
+    keys = step_keys(ROOT, jnp.asarray(step, jnp.int32))
+    for name, stream in STREAMS.items():
+        assert _data(getattr(keys, name)) == _data(stream_key(ROOT, stream, step))
+    views = jax.random.split(stream_key(ROOT, Stream.DROPOUT, step), 4)
+    assert [_data(keys.encode), _data(keys.full), _data(keys.hidden), _data(keys.alone)] == _data(views)
+
+
+def test_keys_of_a_chunk_are_those_of_its_steps_and_all_differ():
+    chunk = step_keys(ROOT, jnp.arange(5, 8))
+    steps = [step_keys(ROOT, jnp.asarray(step)) for step in (5, 6, 7)]
+    for name, keys in chunk._asdict().items():
+        assert _data(keys) == [_data(getattr(one, name)) for one in steps]
+    assert len({tuple(key) for keys in chunk for key in _data(keys)}) == 3 * len(chunk)
