@@ -135,7 +135,7 @@ def tried(read_it: Callable[[], _T], not_damage: tuple[type[Exception], ...]) ->
         read_it: reads.
         not_damage: errors that are not the files' fault; they are raised.
     """
-    with quiet():
+    with quiet(), _unawaited_ignored():
         try:
             return read_it()
         except not_damage:
@@ -153,9 +153,16 @@ def _collect_half_done() -> None:
     It complains when it is collected: now, where nobody hears it.
     """
     time.sleep(_LATE_SECONDS)
+    with _unawaited_ignored():
+        gc.collect()
+
+
+@contextlib.contextmanager
+def _unawaited_ignored() -> Generator[None]:
+    """Ignores what Python warns of where something was never begun because something else had failed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
-        gc.collect()
+        yield
 
 
 def _reason(error: Exception) -> str:
