@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from aecf_jax.checkpoint import Checkpoints, Leaf, _fingerprint, leaf_table
+from aecf_jax.checkpoint._orbax import quiet
 from aecf_jax.errors import InputError
 from tests.checkpoint.folders import abstract, same, saved, state_of
 
@@ -134,6 +135,16 @@ def test_reading_while_saving_does_not_end_the_silence(tmp_path):
     assert logging.getLogger("absl").filters == before
     checkpoints.close()
     assert len(logging.getLogger("absl").filters) == len(before) - 1
+
+
+@pytest.mark.parametrize(("file", "said"), [("/any/orbax/path.py", False), ("/any/other.py", True)])
+def test_what_orbax_leaves_in_an_event_loop_is_known_by_where_it_failed(caplog, file, said):
+    with quiet():
+        try:
+            exec(compile("1 / 0", file, "exec"))
+        except ZeroDivisionError:
+            logging.getLogger("asyncio").exception("Future exception was never retrieved")
+    assert bool(caplog.records) == said
 
 
 def _save_and_wait(checkpoints: Checkpoints, step: int, state: dict) -> None:

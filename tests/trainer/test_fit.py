@@ -3,6 +3,7 @@
 import gc
 import itertools
 import json
+import logging
 import math
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from aecf_jax.data import Dataset
 from aecf_jax.errors import InputError, MissingExtraError, NonFiniteLossError
+from aecf_jax.logs import JsonlWriter
 from aecf_jax.train import TrainChunk, _step, make_train_chunk
 from aecf_jax.trainer import AECFTrainer, load_model
 from aecf_jax.trainer._inputs import as_dataset
@@ -337,6 +339,21 @@ def test_full_disk_ends_training_with_one_sentence(tmp_path):
         gc.collect()
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_an_error_that_ends_training_ends_the_writing_of_checkpoints(tmp_path, monkeypatch):
+    before = list(logging.getLogger("absl").filters)
+
+    def failing(_, step, _metrics):
+        if step > 3:
+            raise InputError("no room for a log")
+
+    monkeypatch.setattr(JsonlWriter, "write", failing)
+    with pytest.raises(InputError, match="no room for a log"):
+        fit(tmp_path)
+    assert (tmp_path / "checkpoints" / "3").is_dir()
+    # As long as checkpoints are written, Orbax is kept quiet.
+    assert logging.getLogger("absl").filters == before
 
 
 @pytest.mark.parametrize("task", ["regression", "embedding", "labels"])
