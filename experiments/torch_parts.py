@@ -189,6 +189,7 @@ def _started(program: str, steps: int, environment: dict[str, str]) -> list[floa
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     first = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); steps = {steps}\n"
+    first += "import gc; gc.set_threshold(10_000)\n"  # As the command line does; both libraries gain.
     given = os.environ | environment | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-c", first + program + _AFTER]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=given)

@@ -4,6 +4,7 @@ Set in the environment, and so the same in the processes that tests start: the p
 this process alone: what makes JAX stricter than users have it.
 """
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ import jax  # noqa: E402  (reads the environment when it is imported)
 jax.config.update("jax_num_cpu_devices", int(os.environ.get("JAX_NUM_CPU_DEVICES", "8")))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+gc.set_threshold(10_000)  # As the command line sets it.
 
 jaxtyping.install_import_hook("aecf_jax", "tests.arraycheck.checked")
 

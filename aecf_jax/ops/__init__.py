@@ -17,6 +17,7 @@ from aecf_jax.ops._masking import hiding_probability as hiding_probability
 from aecf_jax.ops._masking import sample_visible as sample_visible
 from aecf_jax.ops._masking import uniform_sizes as uniform_sizes
 from aecf_jax.ops._matmul import matmul as matmul
+from aecf_jax.ops._processor import processor as processor
 from aecf_jax.ops._scalars import is_on as is_on
 from aecf_jax.ops._schedules import linear_ramp as linear_ramp
 from aecf_jax.ops._schedules import warmup_cosine as warmup_cosine

@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from aecf_jax.ops._processor import multiplies_bfloat16
+
 _LARGE = 2**16
 _BITS = {jnp.dtype(jnp.float32): jnp.uint32, jnp.dtype(jnp.bfloat16): jnp.uint16}
 
@@ -24,8 +26,9 @@ def matmul(
     Args:
         x: rows.
         kernel: weights.
-        dtype: what is multiplied is rounded to, float32 or bfloat16; so it is in the gradient. Small kernels are
-            multiplied in float32 after that, where bfloat16 units have nothing to gain.
+        dtype: what is multiplied is rounded to, float32 or bfloat16; so it is in the gradient. Where bfloat16 has
+            nothing to gain, for small kernels and on CPUs that do not multiply it, what is rounded is multiplied in
+            float32: the products are the same, since float32 holds them exactly.
 
     >>> import jax.numpy as jnp
     >>> matmul(jnp.ones((2, 3)), jnp.ones((3, 1))).tolist()
@@ -63,10 +66,11 @@ _matmul.defvjp(_forward, _backward)
 
 
 def _rounded(x: Array, dtype: Any, kernel: Array) -> Array:
-    """Numbers rounded to a type; those to be multiplied with a small kernel still float32."""
+    """Numbers rounded to a type; still float32 where that is multiplied no slower."""
     if dtype == jnp.float32:
         return x.astype(dtype)
-    return x.astype(dtype) if kernel.size >= _LARGE else lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
+    as_such = kernel.size >= _LARGE and multiplies_bfloat16()
+    return x.astype(dtype) if as_such else lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
 
 
 def _product(x: Array, kernel: Array) -> Array:

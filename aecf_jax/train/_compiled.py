@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 
 from aecf_jax.config import AECFConfig
+from aecf_jax.ops import processor
 
 _LARGE = 1 << 18
 _COMPILED_SOON = {"xla_backend_optimization_level": "1"}
@@ -34,7 +34,7 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
         config is not None
         and not config.mixed_precision
         and config.batch_size * sum(config.widths) >= _LARGE
-        and "GenuineIntel" in _processor()
+        and processor().get("vendor_id") == "GenuineIntel"
     )
     return _COMPILED_SOON | _understood(_PRODUCTS_BY_XLA if by_xla else _SUMS_ALIKE)
 
@@ -52,16 +52,6 @@ def _is_known(name: str, value: str) -> bool:
     except jax.errors.JaxRuntimeError:
         return False
     return True
-
-
-@functools.cache
-def _processor() -> str:
-    """Returns what Linux says of the processor's maker; nothing elsewhere."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            return next((line for line in lines if line.startswith("vendor_id")), "")
-    except OSError:
-        return ""
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -1,6 +1,7 @@
 """Flags: one for every field, with the field's help; files of defaults; what the data decides."""
 
 import dataclasses
+import gc
 import json
 import subprocess
 import sys
@@ -175,3 +176,17 @@ def test_flags_beside_resume_are_named():
 def test_what_the_data_decides_is_unset_unless_given():
     flags = train_flags(make_defaults())()
     assert [getattr(flags, name) for name in FROM_DATA] == [None] * len(FROM_DATA)
+
+
+def test_garbage_is_looked_for_seldom_in_a_process_of_its_own_alone(monkeypatch, capsys):
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(700, *before[1:])
+        assert main(["--version"]) == 0
+        assert gc.get_threshold()[0] == 700
+        monkeypatch.setattr(sys, "argv", ["aecf-jax", "--version"])
+        assert main() == 0
+        assert gc.get_threshold()[0] > 10 * 700
+    finally:
+        gc.set_threshold(*before)
+    assert len(set(capsys.readouterr().out.splitlines())) == 1

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aecf_jax.ops import matmul
+from aecf_jax.ops import _processor, matmul
 
 # Small; narrow; large and square; large and narrow; odd; one row; as wide as no power of two.
 SHAPES = [(8, 16, 16), (512, 256, 2), (512, 512, 128), (256, 1024, 64), (64, 257, 257), (1, 256, 256), (2, 2048, 33)]
@@ -51,6 +51,28 @@ def test_bfloat16_is_added_up_in_float32():
     x, kernel = jnp.ones((1, 4096)), jnp.ones((4096, 16)).at[0].set(1 / 128)
     # 4095 has 12 bits, and 1/128 would be lost to any sum that is rounded to 8.
     assert matmul(x, kernel, dtype=jnp.bfloat16).tolist() == [[4095.0078125] * 16]
+
+
+@pytest.fixture(params=["avx2 avx512_bf16", "avx2", None])
+def flags(request, monkeypatch):
+    """What the processor says it can do."""
+    listed = {} if request.param is None else {"flags": request.param}
+    monkeypatch.setattr(_processor, "processor", lambda: listed)
+    yield request.param
+    jax.clear_caches()  # What was traced for this processor.
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices multiply bfloat16")
+def test_bfloat16_is_multiplied_as_such_only_where_the_processor_does_so(flags):
+    x, kernel, weights = arrays(64, 512, 256)
+    work = jax.jit(product_and_gradients(jnp.bfloat16))
+    dots = re.findall(r"dot_general.*-> ", work.lower(x, kernel, weights).as_text())
+    assert {"bf16" in dot for dot in dots} == {flags != "avx2"}
+    (_, found), gradients = work(x, kernel, weights)
+    rounded = [np.asarray(jnp.asarray(array, jnp.bfloat16), np.float64) for array in (x, kernel, weights)]
+    expected = (rounded[0] @ rounded[1], rounded[2] @ rounded[1].T, rounded[0].T @ rounded[2])
+    for one, other in zip((found, *gradients), expected, strict=True):
+        assert error(one, other) < 2e-6
 
 
 @pytest.mark.parametrize("axes", [(0, 0, None), (0, None, None), (None, 0, None)])
