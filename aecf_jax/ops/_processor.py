@@ -24,9 +24,9 @@ def processor() -> Mapping[str, str]:
 def multiplies_bfloat16() -> bool:
     """Returns whether products of bfloat16 are worth asking for. Starts JAX's devices.
 
-    False on a CPU whose list of instructions has none for them (of x86; of others it is not known): there XLA widens
-    both matrices for each product, which takes longer than to leave them wide. What is exported there is multiplied in
-    float32 on every device.
+    False on a CPU whose list of instructions has none for them (of x86; of others it is not known): there they
+    take longer than products of float32 (`docs/performance.md`). What is exported there is multiplied in float32 on
+    every device.
     """
     flags = processor().get("flags")
     return jax.default_backend() != "cpu" or flags is None or not _BFLOAT16.isdisjoint(flags.split())
