@@ -23,12 +23,12 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
+from aecf_jax import rng  # noqa: E402
 from aecf_jax.bench import Times, TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
-from aecf_jax.config import AECFConfig, Workload  # noqa: E402
+from aecf_jax.config import Workload  # noqa: E402
 from aecf_jax.losses import _calibration  # noqa: E402
-from aecf_jax.nn import _dropout  # noqa: E402
-from aecf_jax.ops import _matmul  # noqa: E402
-from aecf_jax.train import _compiled, _optimizer, _step  # noqa: E402
+from aecf_jax.ops import _dropout, _matmul  # noqa: E402
+from aecf_jax.train import _compiled, _keys, _step  # noqa: E402
 
 STEPS, ROUNDS, COMPILED = 4, 40, 7
 
@@ -101,13 +101,30 @@ def kernels_for_bins() -> Generator[None]:
 
 
 @contextlib.contextmanager
-def drawn_bits() -> Generator[None]:
-    """Dropout as Flax draws it."""
+def own_keys() -> Generator[None]:
+    """Keys and draws by JAX's own generator."""
+    with contextlib.ExitStack() as patches:
+        for module in (rng, _dropout, _keys):
+            patches.enter_context(mock.patch.object(module, "hashed_key", lambda key: key))
+        yield
 
-    def dropped(x: jax.Array, rate: Any, *, key: jax.Array) -> jax.Array:
-        return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0.0)
 
-    with mock.patch.object(_dropout, "dropout", dropped):
+@contextlib.contextmanager
+def added_columns() -> Generator[None]:
+    """Sums over rows as sums, not as products with ones."""
+
+    def added(x: jax.Array) -> jax.Array:
+        return jnp.sum(x, axis=tuple(range(x.ndim - 1)))
+
+    with mock.patch.object(_matmul, "summed_rows", added), mock.patch.object(_calibration, "summed_rows", added):
+        yield
+
+
+@contextlib.contextmanager
+def two_kernels_a_sum() -> Generator[None]:
+    """Long sums in two kernels, as XLA splits them."""
+    with mock.patch.dict(_compiled._COMPILED_SOON):
+        del _compiled._COMPILED_SOON["xla_disable_hlo_passes"]
         yield
 
 
@@ -142,34 +159,24 @@ def products_by_the_library() -> Generator[None]:
 @contextlib.contextmanager
 def all_optimizations() -> Generator[None]:
     """LLVM at the level that XLA asks for by itself."""
-
-    def options(config: AECFConfig) -> dict[str, str]:
-        found = _compiled.compiler_options(config) or {}
-        return {name: value for name, value in found.items() if name not in _compiled._COMPILED_SOON}
-
-    with mock.patch.object(_step, "compiler_options", options):
-        yield
-
-
-@contextlib.contextmanager
-def norm_as_one_sum() -> Generator[None]:
-    """The squares of a gradient added up in one go."""
-    with mock.patch.object(_optimizer, "_squares", lambda leaf: jnp.sum(jnp.square(leaf))):
+    with mock.patch.dict(_compiled._COMPILED_SOON):
+        del _compiled._COMPILED_SOON["xla_backend_optimization_level"]
         yield
 
 
 UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
-    "dropout from JAX's generator": drawn_bits,
+    "JAX's own keys": own_keys,
+    "sums over rows as sums": added_columns,
+    "two kernels for a sum": two_kernels_a_sum,
     "an axis of bins": bins_along_an_axis,
     "a sum of its own for every bin": kernels_for_bins,
     "state copied, not donated": copied_state,
-    "norm of the gradients as one sum": norm_as_one_sum,
     "sums by the library": sums_by_the_library,
     "products by the library": products_by_the_library,
     "LLVM's third level": all_optimizations,
 }
-FOR_COMPILING = ("a sum of its own for every bin", "LLVM's third level")
+FOR_COMPILING = ("JAX's own keys", "two kernels for a sum", "a sum of its own for every bin", "LLVM's third level")
 
 
 if __name__ == "__main__":

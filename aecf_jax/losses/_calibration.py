@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax, nn
 from jaxtyping import Array, Bool, Float, Float32, Int
 
-from aecf_jax.ops import confidence
+from aecf_jax.ops import confidence, summed_rows
 
 
 def top_label_calibration_error(
@@ -114,7 +114,7 @@ def _bin_sums(
     """Returns the sum over rows of what lies in each bin."""
 
     def within(one: Int[Array, ""]) -> Float[Array, "classes"]:
-        return jnp.sum(jnp.where(bin_of == one, gap, 0.0), axis=0)
+        return summed_rows(jnp.where(bin_of == one, gap, 0.0))
 
     # On a CPU one after the other: an axis of bins would be written out, and a kernel for each is long in compiling.
     return lax.platform_dependent(jnp.arange(bins), cpu=lambda every: lax.map(within, every), default=jax.vmap(within))

@@ -18,6 +18,7 @@ from aecf_jax.nn._curriculum import CurriculumMasking, MaskingInfo
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.ops import gate_entropy, masked_softmax
+from aecf_jax.rng import HASHED, hashed_key
 
 
 class AttentionInfo(NamedTuple):
@@ -118,7 +119,7 @@ class MultimodalAttentionPool(nn.Module):
         scale = self.drop(scale, train=train)
         pooled = jax.checkpoint(self._pooled) if self.remat else self._pooled
         # As numbers, since rematerialization draws the same mask twice, which a key may not be used for.
-        numbers = None if draw is None else jax.random.key_data(draw)
+        numbers = None if draw is None else jax.random.key_data(hashed_key(draw))
         return pooled(query, safe, mixed, present, scale, numbers)
 
     def absorbed(self, query: Float[Array, "rows queries embed"]) -> Float[Array, "rows heads queries embed"]:
@@ -177,7 +178,7 @@ class MultimodalAttentionPool(nn.Module):
         numbers: UInt32[Array, "_"] | None,
     ) -> tuple[Float[Array, "batch queries embed"], AttentionInfo]:
         """The output and what happened; `scale` is what dropout multiplies the weights with."""
-        draw = None if numbers is None else jax.random.wrap_key_data(numbers)
+        draw = None if numbers is None else jax.random.wrap_key_data(numbers, impl=HASHED)
         weights = attention_weights(self.absorbed(query), keys.astype(self.dtype), present)
         left, info = weights, None
         if self.curriculum_masking is not None:

@@ -7,7 +7,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from aecf_jax.ops import matmul
+from aecf_jax.ops import biased, matmul
 
 
 class Dense(nn.Module):
@@ -31,4 +31,4 @@ class Dense(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.width), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.width,), jnp.float32)
         product = matmul(x, kernel, dtype=self.dtype)
-        return product + jnp.broadcast_to(bias, product.shape)
+        return biased(product, bias)

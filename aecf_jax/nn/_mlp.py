@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from aecf_jax.nn._dense import Dense
 from aecf_jax.nn._dropout import Dropout
+from aecf_jax.ops import biased
 from aecf_jax.types import Scalar
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
@@ -61,7 +62,7 @@ class MLP(nn.Module):
     def _layer(self, name: str, width: int, x: Array, *, multiplied: bool, init: Initializer = _INIT) -> Array:
         """One linear layer's output."""
         if multiplied:
-            return x + jnp.broadcast_to(self.variables["params"][name]["bias"], x.shape)
+            return biased(x, self.variables["params"][name]["bias"])
         return Dense(width, self.dtype, init, name=name)(x)
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._mlp import ACTIVATIONS, MLP
+from aecf_jax.ops import biased, matmul
 from aecf_jax.types import Scalar
 
 
@@ -85,15 +86,15 @@ class SplitHead(nn.Module):
             train: whether dropout acts.
         """
         rows = jnp.where(present[..., None], encoded, jnp.zeros_like(encoded))
-        x = rows.reshape(-1, len(self.kernel)).astype(self.dtype) @ self.kernel.astype(self.dtype)
+        x = matmul(rows.reshape(-1, len(self.kernel)), self.kernel, dtype=self.dtype)
         if self.bits:
-            x = x + present.astype(self.dtype) @ self.present_kernel.astype(self.dtype)
+            x = x + matmul(present.astype(jnp.float32), self.present_kernel, dtype=self.dtype)
         return self._rest(x, train=train)
 
     def _rest(self, x: Array, *, train: bool) -> Array:
         """What follows the first layer's products."""
-        x = x + self.bias.astype(self.dtype)[None]
+        x = biased(x.astype(jnp.float32), self.bias)
         if self.hidden_dims:
             x = self.drop(ACTIVATIONS["relu"](x), train=train)
             x = self.rest(x, train=train)
-        return x.astype(jnp.float32)
+        return x

@@ -16,7 +16,9 @@ from aecf_jax.ops._masking import Rate as Rate
 from aecf_jax.ops._masking import hiding_probability as hiding_probability
 from aecf_jax.ops._masking import sample_visible as sample_visible
 from aecf_jax.ops._masking import uniform_sizes as uniform_sizes
+from aecf_jax.ops._matmul import biased as biased
 from aecf_jax.ops._matmul import matmul as matmul
+from aecf_jax.ops._matmul import summed_rows as summed_rows
 from aecf_jax.ops._processor import processor as processor
 from aecf_jax.ops._scalars import is_on as is_on
 from aecf_jax.ops._schedules import linear_ramp as linear_ramp

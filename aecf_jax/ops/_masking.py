@@ -57,12 +57,10 @@ def sample_visible(
     keys = jax.random.split(key)
     if strategy == "uniform_size":
         kept = uniform_sizes(present, key=keys[0], prob=prob, min_active=min_active)
-        chance = jax.random.uniform(keys[1], present.shape)
     else:
         hide = hiding_probability(weights, present, strategy=strategy, prob=prob, tau=tau)
-        # Drawn by one program: two of them would take twice as long to compile.
-        drawn, chance = jax.vmap(lambda one: jax.random.uniform(one, present.shape))(keys)
-        kept = present & (drawn >= hide)
+        kept = present & (jax.random.uniform(keys[0], present.shape) >= hide)
+    chance = jax.random.uniform(keys[1], present.shape)
     if rescue == "every":
         kept = kept | _first(present, chance, 1)
     # Those kept come first, so that exactly as many come back as are lacking.

@@ -95,3 +95,52 @@ def _laid_out(x: Array) -> Array:
     """The transposed matrix, as what a branch returns, which XLA leaves as it is; the branch is always taken."""
     one_bit = lax.bitcast_convert_type(x[0, 0], _BITS[x.dtype]) & 1
     return lax.cond(one_bit < 2, jnp.transpose, lambda x: jnp.zeros(x.shape[::-1], x.dtype), x)
+
+
+def summed_rows(x: Float[Array, "*batch out"]) -> Float[Array, "out"]:
+    """Returns the sum over all axes but the last, as a product with ones.
+
+    For a sum XLA:CPU computes what it adds up anew, column after column; a product reads what is there.
+
+    Args:
+        x: rows.
+
+    >>> import jax.numpy as jnp
+    >>> summed_rows(jnp.ones((4, 2))).tolist()
+    [4.0, 4.0]
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    return lax.dot(jnp.ones((1, len(rows)), x.dtype), rows, precision=lax.Precision.HIGHEST)[0]
+
+
+def biased(product: Float[Array, "*batch out"], bias: Float[Array | np.ndarray, "out"]) -> Float[Array, "*batch out"]:
+    """Returns a layer's product plus its bias, whose gradient is `summed_rows`.
+
+    Args:
+        product: as `matmul` returns it.
+        bias: added to every row.
+
+    >>> import jax.numpy as jnp
+    >>> biased(jnp.ones((2, 1)), jnp.ones(1)).tolist()
+    [[2.0], [2.0]]
+    """
+    return _biased(product, jnp.asarray(bias))
+
+
+@jax.custom_vjp
+def _biased(product: Array, bias: Array) -> Array:
+    """The sum."""
+    return product + jnp.broadcast_to(bias, product.shape)
+
+
+def _biased_forward(product: Array, bias: Array) -> tuple[Array, None]:
+    """The sum; its gradient needs nothing."""
+    return _biased(product, bias), None
+
+
+def _biased_backward(_: None, gradient: Array) -> tuple[Array, Array]:
+    """The gradients with respect to product and bias."""
+    return gradient, summed_rows(gradient)
+
+
+_biased.defvjp(_biased_forward, _biased_backward)

@@ -10,7 +10,8 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.ops import processor
 
 _LARGE = 1 << 18
-_COMPILED_SOON = {"xla_backend_optimization_level": "1"}
+# An unknown pass is none to leave out.
+_COMPILED_SOON = {"xla_backend_optimization_level": "1", "xla_disable_hlo_passes": "tree_reduction_rewriter"}
 _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
 _SUMS_ALIKE = {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 _PRODUCTS_BY_XLA = {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"}  # Of which a step has none.
@@ -20,10 +21,11 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
     """Returns what XLA is told; None where there is nothing to say. Starts JAX's devices.
 
     On the CPU LLVM optimizes at its first level: a step takes as long as at the third, which takes a tenth longer to
-    compile. And sums from some size on go to a library that adds up in another order: a run would be rounded otherwise
-    than the same run among forty. With the second option the library multiplies matrices and leaves sums alone. Where
-    the processor is of Intel and batches are large, XLA multiplies too, unless in bfloat16: the library would take a
-    quarter longer. What is small is rounded alike on every processor.
+    compile. Each sum is one kernel, where XLA would make two: a fifth of all kernels. And sums from some size on go to
+    a library that adds up in another order: a run would be rounded otherwise than the same run among forty. With the
+    last option the library multiplies matrices and leaves sums alone. Where the processor is of Intel and batches are
+    large, XLA multiplies too, unless in bfloat16: the library would take a quarter longer. What is small is rounded
+    alike on every processor.
 
     Args:
         config: says what products are of, and how large; None: they are small.

@@ -3,17 +3,13 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
-from aecf_jax.rng import Stream
-
-_STREAMS = (Stream.DROPOUT, Stream.EXPERTS, Stream.CURRICULUM, Stream.UNCERTAINTY)
-_DROPOUT = 4
+from aecf_jax.rng import Stream, hashed_key, stream_key
 
 
 class StepKeys(NamedTuple):
-    """The keys of one step, or of several: then each has their axis.
+    """The keys of one step.
 
     Attributes:
         encode: of dropout in the encoders.
@@ -25,28 +21,30 @@ class StepKeys(NamedTuple):
         uncertainty: of the draws of dropout that the entropy reward asks for.
     """
 
-    encode: Key[Array, "*steps"]
-    full: Key[Array, "*steps"]
-    hidden: Key[Array, "*steps"]
-    alone: Key[Array, "*steps"]
-    experts: Key[Array, "*steps"]
-    curriculum: Key[Array, "*steps"]
-    uncertainty: Key[Array, "*steps"]
+    encode: Key[Array, ""]
+    full: Key[Array, ""]
+    hidden: Key[Array, ""]
+    alone: Key[Array, ""]
+    experts: Key[Array, ""]
+    curriculum: Key[Array, ""]
+    uncertainty: Key[Array, ""]
 
 
-def step_keys(root: Key[Array, ""], step: Int[Array, "*steps"]) -> StepKeys:
-    """Returns the keys of steps: those of `stream_key`, with dropout's split in four.
-
-    All at once: each of the three programs that this takes, of a few numbers each, would otherwise be compiled for
-    every stream, and run in every step.
+def step_keys(root: Key[Array, ""], step: Int[Array, ""]) -> StepKeys:
+    """Returns the keys of a step: those of `stream_key`, with dropout's split in four.
 
     Args:
         root: the run's key.
-        step: steps done before it; one, or those of a chunk.
+        step: steps done before it.
     """
-    streams = jax.vmap(jax.random.fold_in, (None, 0))(root, jnp.asarray(_STREAMS, jnp.uint32))
-    over_steps = jax.vmap(jax.random.fold_in, (None, 0))
-    dropout, *others = jax.vmap(over_steps, (0, None))(streams, step.reshape(-1))
-    parts = jax.vmap(lambda key: jax.random.split(key, _DROPOUT))(dropout)
-    of_dropout = [parts[:, index] for index in range(_DROPOUT)]
-    return StepKeys(*(keys.reshape(step.shape) for keys in (*of_dropout, *others)))
+    root = hashed_key(root)
+    encode, full, hidden, alone = jax.random.split(stream_key(root, Stream.DROPOUT, step), 4)
+    return StepKeys(
+        encode=encode,
+        full=full,
+        hidden=hidden,
+        alone=alone,
+        experts=stream_key(root, Stream.EXPERTS, step),
+        curriculum=stream_key(root, Stream.CURRICULUM, step),
+        uncertainty=stream_key(root, Stream.UNCERTAINTY, step),
+    )

@@ -1,7 +1,6 @@
 """AdamW in two groups, the gate's and all others', with warm-up, cosine and clipping."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,8 +100,8 @@ def global_norm(gradients: Any) -> Float[Array, ""]:
     Args:
         gradients: arrays.
 
-    Source: `optax.tree.norm`. Differs: sixteen rows of a matrix are added up first, column by column, as a sum of its
-    own: what adds up a million terms in a row waits for each.
+    Source: `optax.tree.norm`. Differs: rows are added up one by one, and then their sums: added to one number, a
+    million squares lose four digits.
 
     >>> float(global_norm({"kernel": jnp.full((2, 2), 2.0), "bias": jnp.array([3.0, 0.0])}))
     5.0
@@ -112,12 +111,8 @@ def global_norm(gradients: Any) -> Float[Array, ""]:
 
 def _squares(leaf: Array) -> Float[Array, ""]:
     """Returns the sum of squares."""
-    squares = jnp.square(leaf)
-    if leaf.ndim >= 2:
-        together = math.gcd(len(leaf), 16)
-        by_column = jnp.sum(squares.reshape(-1, together, *leaf.shape[1:]), axis=1)
-        squares = lax.optimization_barrier(by_column)  # Otherwise XLA makes one sum of both.
-    return jnp.sum(squares)
+    by_row = jnp.sum(jnp.square(jnp.atleast_1d(leaf)), axis=-1)
+    return jnp.sum(lax.optimization_barrier(by_row))  # Otherwise XLA makes one sum of both.
 
 
 def _groups(params: Any) -> Any:

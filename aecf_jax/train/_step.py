@@ -245,18 +245,13 @@ def _scanned(
     """Returns the state after one step for each of what is scanned over."""
     optimizer = make_optimizer(config, steps_per_epoch)
 
-    wrapped = functools.partial(jax.random.wrap_key_data, impl=jax.random.key_impl(root))
-
-    def body(state: TrainState, each: tuple[Any, Any]) -> tuple[TrainState, StepInfo]:
+    def body(state: TrainState, each: Any) -> tuple[TrainState, StepInfo]:
         return train_step(
-            state, constants, batch_of(each[0]), config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer,
-            keys=jax.tree.map(wrapped, each[1]),
+            state, constants, batch_of(each), config=config, steps_per_epoch=steps_per_epoch, optimizer=optimizer,
+            keys=step_keys(root, state.step),
         )  # fmt: skip
 
-    steps = state.step + jnp.arange(len(jax.tree.leaves(over)[0]), dtype=state.step.dtype)
-    # As numbers: of runs side by side, JAX's check for keys that are used twice takes scanned keys for such.
-    keys = jax.tree.map(jax.random.key_data, step_keys(root, steps))
-    return lax.scan(body, state, (over, keys))
+    return lax.scan(body, state, over)
 
 
 def _rows(data: Batch, index: Array) -> Batch:

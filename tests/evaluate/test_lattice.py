@@ -129,7 +129,7 @@ def test_calibration_is_applied_with_what_is_visible():
     def calibration(logits, shown):
         visible.append(shown)
         # The fewer are seen, the surer: every pair violates.
-        return logits / (logits.std() * 10.0 ** shown.sum(1, keepdims=True))
+        return np.eye(1, logits.shape[1]) / 10.0 ** shown.sum(1, keepdims=True)
 
     found = monotonicity(model, data, calibration=calibration, draws=5)
     assert found.nested.violating.value == 1

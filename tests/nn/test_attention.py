@@ -122,7 +122,7 @@ def test_mask_rate_0_is_the_unmasked_output():
 
 def test_the_mask_reaches_the_output_by_head():
     plain, before = run(pool())
-    masked, info = run(pool(0.9), key=3)
+    masked, info = run(pool(), key=3)
     assert float(jnp.abs(masked - plain).max()) > 0.01
     np.testing.assert_array_equal(info.attention_weights, before.attention_weights)
     hidden = info.mask_rate > 0
@@ -130,7 +130,7 @@ def test_the_mask_reaches_the_output_by_head():
     # One of two heads hides an entry that the other keeps: its mean weight falls and is not 0.
     partly = (info.masked_attention_weights > 0) & (info.masked_attention_weights < info.attention_weights)
     assert bool(partly.any())
-    again, _ = run(pool(0.9), key=3)
+    again, _ = run(pool(), key=3)
     np.testing.assert_array_equal(again, masked)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aecf_jax.ops import _processor, matmul
+from aecf_jax.ops import _processor, biased, matmul, summed_rows
 
 # Small; narrow; large and square; large and narrow; odd; one row; as wide as no power of two.
 SHAPES = [(8, 16, 16), (512, 256, 2), (512, 512, 128), (256, 1024, 64), (64, 257, 257), (1, 256, 256), (2, 2048, 33)]
@@ -45,6 +45,25 @@ def test_products_and_gradients_are_those_of_float64(shape, dtype):
     assert {array.dtype for array in (found, to_x, to_kernel)} == {jnp.dtype(jnp.float32)}
     if not low:
         np.testing.assert_array_equal(found, jax.jit(jnp.matmul)(x, kernel))
+
+
+def test_a_bias_is_added_and_its_gradient_is_the_sum_of_all_rows():
+    random = np.random.default_rng(0)
+    product, bias, weights = (
+        random.normal(size=shape).astype(np.float32) for shape in ((64, 5, 33), (33,), (64, 5, 33))
+    )
+    gradients = jax.jit(jax.grad(lambda *given: jnp.sum(biased(*given) * weights), argnums=(0, 1)))
+    np.testing.assert_array_equal(biased(jnp.asarray(product), bias), product + bias)
+    to_product, to_bias = gradients(product, bias)
+    np.testing.assert_array_equal(to_product, weights)
+    assert error(to_bias, weights.astype(np.float64).sum((0, 1))) < 2e-6
+
+
+def test_rows_are_summed_whatever_axes_they_have():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4096, 33)).astype(np.float32))
+    expected = np.asarray(x, np.float64).sum(0)
+    assert error(jax.jit(summed_rows)(x), expected) < 2e-6
+    assert error(summed_rows(x.reshape(8, 512, 33)), expected) < 2e-6
 
 
 def test_bfloat16_is_added_up_in_float32():

@@ -1,5 +1,7 @@
 """What XLA is told on CPUs: to compile soon, to add up alike, and to multiply where it is faster than its library."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -46,7 +48,13 @@ def test_options_are_understood_and_products_are_the_same_but_for_rounding(told,
 
 def test_an_xla_that_does_not_know_the_library_compiles_all_the_same(told, monkeypatch):
     monkeypatch.setattr(_compiled, "_SUMS_ALIKE", {"xla_cpu_no_such_option": "DOT"})
-    assert told(AMD) == {LEVEL: "1"}
+    assert LIBRARY not in told(AMD)
+    assert told(AMD)[LEVEL] == "1"
+
+
+def test_a_sum_over_many_rows_is_one_kernel(told):
+    compiled = jax.jit(lambda x: jnp.sum(jnp.exp(x), axis=0), compiler_options=told(AMD)).lower(jnp.ones((512, 8)))
+    assert len(re.findall(r" (?:fusion|reduce)\(", compiled.compile().as_text().split("ENTRY")[1])) == 1
 
 
 def test_nothing_is_told_to_other_platforms(told, monkeypatch):

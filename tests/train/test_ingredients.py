@@ -31,14 +31,15 @@ def config_of(fusion="gated", **changes):
 
 
 @functools.cache
-def trained(**changes):
-    """A model after three epochs of six steps, and what its last state was."""
+def trained(seed=0, **changes):
+    """A model after eight epochs of six steps, and what its last state was."""
     config = config_of(**changes)
     chunk, variables = make_train_chunk(config, STEPS), small_variables(config)
     state = init_state(variables["params"], chunk.optimizer, config)
-    for epoch in range(3):
-        order = epoch_order(ROOT, epoch, rows=ROWS, steps=STEPS, batch_size=BATCH)
-        state, info = chunk(state, variables["constants"], small_batch(), order, 0, ROOT, length=STEPS)
+    root = jax.random.key(seed)
+    for epoch in range(8):
+        order = epoch_order(root, epoch, rows=ROWS, steps=STEPS, batch_size=BATCH)
+        state, info = chunk(state, variables["constants"], small_batch(), order, 0, root, length=STEPS)
     return config, {**variables, "params": state.params}, state, info
 
 
@@ -50,9 +51,14 @@ def _predicted(variables, fusion):
     return jax.vmap(lambda seen: model.apply(variables, batch.features, seen))(patterns)
 
 
-def measured(fusion="gated", **changes):
-    """What the parts are about, of a trained model on its training rows."""
-    _, variables, _, _ = trained(fusion=fusion, **changes)
+def measured(figure, fusion="gated", **changes):
+    """What a part is about, of trained models on their training rows: the mean over four seeds of the draws."""
+    return float(np.mean([_measured(figure, seed, fusion, **changes) for seed in range(4)]))
+
+
+def _measured(figure, seed, fusion, **changes):
+    """The same of one seed."""
+    _, variables, _, _ = trained(seed, fusion=fusion, **changes)
     output, batch = _predicted(variables, fusion), small_batch()
     full, alone = output.output[0], output.output[1:]
     seen = batch.present.T
@@ -61,7 +67,7 @@ def measured(fusion="gated", **changes):
         "entropy": float(jnp.mean(gate_entropy(output.weights[0]))),
         "divergence": float(np.mean([class_divergence(full[seen[m]], alone[m][seen[m]]) for m in range(3)])),
         "alone": float(jnp.sum(jnp.where(seen, cost, 0.0)) / jnp.sum(seen)),
-    }  # fmt: skip
+    }[figure]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -73,22 +79,22 @@ def measured(fusion="gated", **changes):
     ],
 )
 def test_a_part_moves_what_it_is_about(part, figure, rises):
-    without, having = measured()[figure], measured(**part)[figure]
+    without, having = measured(figure), measured(figure, **part)
     # By a tenth at least: rounding cannot do that.
     assert having > 1.1 * without if rises else having < 0.9 * without
 
 
 @pytest.mark.parametrize("part", ["confidence_loss", "subset_calibration_loss"])
 def test_a_step_down_a_part_lowers_it(part):
-    """What eighteen steps make of these two is chance, more than it is their doing."""
+    """What a few steps make of these two is chance, more than it is their doing."""
     variables, odds = trained()[1], trained()[2].odds
     found, slopes = _hinges(variables["params"], variables["constants"], odds)
     size = sum(float(jnp.sum(jnp.square(leaf))) for leaf in jax.tree.leaves(slopes[part]))
     assert size > 0
-    # So far that a plane would fall by a tenth.
-    rate = 0.1 * float(found[part]) / size
+    # So far that a plane would fall by a hundredth: they have kinks.
+    rate = 0.01 * float(found[part]) / size
     lower = jax.tree.map(lambda leaf, slope: leaf - rate * slope, variables["params"], slopes[part])
-    assert float(_hinges(lower, variables["constants"], odds)[0][part]) < 0.95 * float(found[part])
+    assert float(_hinges(lower, variables["constants"], odds)[0][part]) < 0.995 * float(found[part])
 
 
 @jax.jit
@@ -108,12 +114,12 @@ def _hinges(params, constants, odds):
 
 def test_entropy_reward_acts_on_fusions_of_experts():
     """Their weights are shares of the evidence, which predictions do not read."""
-    without, having = (measured(fusion="aecf", entropy_max_coeff=c)["entropy"] for c in (QUIET, 3.0))
+    without, having = (measured("entropy", "aecf", entropy_max_coeff=c) for c in (QUIET, 3.0))
     assert having > 1.02 * without
 
 
 def test_hiding_lowers_what_single_modalities_cost():
-    assert measured(masking_prob=0.9)["alone"] < measured(masking_prob=QUIET)["alone"]
+    assert measured("alone", masking_prob=0.9) < 0.95 * measured("alone", masking_prob=QUIET)
 
 
 def test_hardest_draws_cost_more_than_one_draw():

@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from aecf_jax.train import init_state, learning_rate, make_optimizer
+from aecf_jax.train import compiler_options, init_state, learning_rate, make_optimizer
+from aecf_jax.train._optimizer import global_norm
 from tests.train.small import small_config, small_variables
 
 # The schedule's cosine is computed in float32, whose relative spacing is 6e-8.
@@ -62,6 +63,13 @@ def test_gradient_is_clipped_by_its_global_norm():
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert moments(1e3) == pytest.approx(1.0, rel=1e-4)
     assert moments(1e-4) == pytest.approx(1e-4 * count**0.5, rel=1e-4)
+
+
+def test_a_norm_of_a_million_numbers_is_exact():
+    """Training programs do not split a long sum, which would be off by 4e-5."""
+    gradient = np.random.default_rng(0).normal(size=(1024, 2048)).astype(np.float32)
+    norm = jax.jit(global_norm, compiler_options=compiler_options())({"kernel": gradient})
+    assert float(norm) == pytest.approx(np.linalg.norm(gradient.astype(np.float64)), rel=1e-6)
 
 
 def _is_adam(state) -> bool:
