@@ -10,7 +10,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.ops import processor
 
 _LARGE = 1 << 18
-# An unknown pass is none to leave out.
+# XLA passes over the name of a pass that it does not have.
 _COMPILED_SOON = {"xla_backend_optimization_level": "1", "xla_disable_hlo_passes": "tree_reduction_rewriter"}
 _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
 _SUMS_ALIKE = {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}

@@ -134,6 +134,12 @@ def test_the_mask_reaches_the_output_by_head():
     np.testing.assert_array_equal(again, masked)
 
 
+def test_a_key_of_any_kind_draws_the_curriculum():
+    rngs = {name: jax.random.key(3, impl="rbg") for name in ("curriculum", "dropout")}
+    _, info = applied(pool(), PARAMS, (X, None), rngs, train=True)
+    assert 0 < float(info.mask_rate.mean()) < 1
+
+
 def test_hiding_a_modality_changes_the_output():
     whole, _ = run(pool())
     hidden, info = run(pool(), padding=jnp.zeros((ROWS, ENTRIES), bool).at[:, 1].set(True))
