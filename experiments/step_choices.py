@@ -2,7 +2,7 @@
 
 Command:   python experiments/step_choices.py
 Hardware:  1 CPU core; processor time, alternating, median of 40 (of compiling: 7)
-Minutes:   8
+Minutes:   12
 
 The step of `AECFConfig.pytorch()`, 2 modalities of 512, 80 labels, a gate of 2,048 units, batch 512, in float32 and in
 bfloat16. Printed is how many times as long a step takes without the choice, and where a choice is for compiling, how
@@ -22,13 +22,14 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+import optax  # noqa: E402
 
 from aecf_jax import rng  # noqa: E402
 from aecf_jax.bench import Times, TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
 from aecf_jax.config import Workload  # noqa: E402
-from aecf_jax.losses import _calibration  # noqa: E402
+from aecf_jax.losses import _calibration, _task  # noqa: E402
 from aecf_jax.ops import _dropout, _matmul  # noqa: E402
-from aecf_jax.train import _compiled, _keys, _step  # noqa: E402
+from aecf_jax.train import _compiled, _keys, _optimizer, _step  # noqa: E402
 
 STEPS, ROUNDS, COMPILED = 4, 40, 7
 
@@ -129,6 +130,38 @@ def two_kernels_a_sum() -> Generator[None]:
 
 
 @contextlib.contextmanager
+def keys_made_anew() -> Generator[None]:
+    """Keys derived in every kernel that draws from them."""
+    with mock.patch.object(_keys, "_made_once", lambda keys: keys):
+        yield
+
+
+@contextlib.contextmanager
+def drawn_again() -> Generator[None]:
+    """Dropout's draws made again for the gradient, as it is without a rectifier."""
+    with mock.patch.object(_dropout, "_rectified", lambda x, *draw: _dropout._left(jax.nn.relu(x), *draw)):
+        yield
+
+
+@contextlib.contextmanager
+def two_divisions() -> Generator[None]:
+    """Adam as optax has it: two divisions for each parameter."""
+    with mock.patch.object(_optimizer, "_adam", optax.scale_by_adam().update):
+        yield
+
+
+@contextlib.contextmanager
+def xla_log1p() -> Generator[None]:
+    """Logarithms of probabilities as JAX has them, both by log1p."""
+
+    def pair(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
+
+    with mock.patch.object(_task, "log_sigmoids", pair):
+        yield
+
+
+@contextlib.contextmanager
 def copied_state() -> Generator[None]:
     """A state whose buffers are not used again."""
     jit = jax.jit
@@ -167,6 +200,10 @@ def all_optimizations() -> Generator[None]:
 UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
     "JAX's own keys": own_keys,
+    "keys made anew in every kernel": keys_made_anew,
+    "draws made again for the gradient": drawn_again,
+    "two divisions in Adam": two_divisions,
+    "logarithms by log1p": xla_log1p,
     "sums over rows as sums": added_columns,
     "two kernels for a sum": two_kernels_a_sum,
     "an axis of bins": bins_along_an_axis,
@@ -176,7 +213,11 @@ UNDONE: dict[str, Callable[[], Any]] = {
     "products by the library": products_by_the_library,
     "LLVM's third level": all_optimizations,
 }
-FOR_COMPILING = ("JAX's own keys", "two kernels for a sum", "a sum of its own for every bin", "LLVM's third level")
+FOR_COMPILING = (
+    "JAX's own keys", "keys made anew in every kernel", "draws made again for the gradient", "logarithms by log1p",
+    "two kernels for a sum", "a sum of its own for every bin",
+    "LLVM's third level",
+)  # fmt: skip
 
 
 if __name__ == "__main__":

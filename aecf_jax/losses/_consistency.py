@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from jax import lax, nn
 from jaxtyping import Array, Bool, Float
 
+from aecf_jax.ops import log_sigmoids
+
 
 def class_divergence(full: Float[Array, "batch classes"], part: Float[Array, "batch classes"]) -> Float[Array, ""]:
     """Returns the mean over rows of KL(softmax(full) || softmax(part)) in nats, without gradient to `full`.
@@ -29,9 +31,8 @@ def label_divergence(full: Float[Array, "batch classes"], part: Float[Array, "ba
         part: log-odds from what is visible; the student.
     """
     full, part = lax.stop_gradient(full).astype(jnp.float32), part.astype(jnp.float32)
-    yes = nn.sigmoid(full) * (nn.log_sigmoid(full) - nn.log_sigmoid(part))
-    no = nn.sigmoid(-full) * (nn.log_sigmoid(-full) - nn.log_sigmoid(-part))
-    return jnp.mean(yes + no)
+    (full_yes, full_no), (part_yes, part_no) = log_sigmoids(full), log_sigmoids(part)
+    return jnp.mean(nn.sigmoid(full) * (full_yes - part_yes) + nn.sigmoid(-full) * (full_no - part_no))
 
 
 def squared_distance(full: Float[Array, "batch classes"], part: Float[Array, "batch classes"]) -> Float[Array, ""]:

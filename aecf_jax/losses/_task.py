@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import nn
 from jaxtyping import Array, Float, Int
 
+from aecf_jax.ops import is_on, log_sigmoids
 from aecf_jax.types import Scalar
 
 _FREQUENCY_FLOOR = 1e-8
@@ -37,6 +38,8 @@ def cross_entropy(
     # take_along_axis wraps negative indices, so that -1 would silently mean the last class.
     index = jnp.where(targets < 0, logits.shape[-1], targets)[:, None]
     of_target = jnp.take_along_axis(log_probs, index, axis=-1, mode="fill", fill_value=jnp.nan)[:, 0]
+    if not is_on(smoothing):
+        return -jnp.mean(of_target)
     return -jnp.mean((1 - smoothing) * of_target + smoothing * jnp.mean(log_probs, axis=-1))
 
 
@@ -66,13 +69,16 @@ def focal_binary_cross_entropy(
     Source: Lin et al. 2017, eq. 5; the PyTorch generation's `AECFLoss`, equal to it for targets 0 and 1.
     """
     logits, targets = logits.astype(jnp.float32), targets.astype(jnp.float32)
-    log_p, log_not_p = nn.log_sigmoid(logits), nn.log_sigmoid(-logits)
-    # exp(gamma log(1 - p)), not (1 - p)**gamma: a power below 1 has an infinite slope where p rounds to 1.
-    positive = alpha * jnp.exp(gamma * log_not_p) * -log_p
-    negative = (1 - alpha) * jnp.exp(gamma * log_p) * -log_not_p
+    log_p, log_not_p = log_sigmoids(logits)
+    positive, negative = alpha * -log_p, (1 - alpha) * -log_not_p
+    if is_on(gamma):
+        # exp(gamma log(1 - p)), not (1 - p)**gamma: a power below 1 has an infinite slope where p rounds to 1.
+        positive, negative = jnp.exp(gamma * log_not_p) * positive, jnp.exp(gamma * log_p) * negative
     if positive_weight is not None:
         positive = positive * positive_weight[None, :]
     focal = targets * positive + (1 - targets) * negative
+    if not is_on(smoothing):
+        return jnp.mean(focal)
     smooth = targets * (1 - smoothing) + 0.5 * smoothing
     plain = -smooth * log_p - (1 - smooth) * log_not_p
     return jnp.mean((1 - smoothing) * focal + smoothing * plain)

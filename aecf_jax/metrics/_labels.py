@@ -10,6 +10,7 @@ from aecf_jax.errors import require
 from aecf_jax.metrics._bins import BinSums
 from aecf_jax.metrics._scores import prediction_scores
 from aecf_jax.metrics._sums import AnyArray, Sum, count, counted_rows, merged, ratio
+from aecf_jax.ops import log_sigmoids
 
 
 @struct.dataclass
@@ -86,7 +87,7 @@ class LabelSums:
         truth = rows[:, None] & (jnp.asarray(targets) > 0.5)
         guess = jnp.where(jnp.isnan(logits), ~truth, logits > 0)
         probs = nn.sigmoid(logits)
-        cost = -jnp.where(truth, nn.log_sigmoid(logits), nn.log_sigmoid(-logits))
+        cost = -jnp.where(truth, *log_sigmoids(logits))
         best = jnp.argmax(logits, axis=-1)
         sound = rows & ~jnp.any(jnp.isnan(logits), axis=-1)
         top = jnp.take_along_axis(truth, best[:, None], axis=-1)[:, 0]

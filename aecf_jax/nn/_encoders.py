@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
@@ -11,9 +10,9 @@ from jaxtyping import Array, Float
 
 from aecf_jax.errors import nearest, require
 from aecf_jax.nn._dense import Dense
-from aecf_jax.nn._dropout import Dropout
+from aecf_jax.nn._dropout import ACTIVATIONS, Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
-from aecf_jax.nn._mlp import ACTIVATIONS, MLP
+from aecf_jax.nn._mlp import MLP
 from aecf_jax.types import Scalar
 
 
@@ -71,8 +70,7 @@ class LinearEncoder(nn.Module):
         """
         validate_tensor_input(x, "x", 2, (-1, self.input_dim))
         x = Dense(self.output_dim, self.dtype, name="proj")(x)
-        x = jax.nn.relu(x) if self.use_activation else x
-        return Dropout(self.dropout)(x, train=train)
+        return Dropout(self.dropout, "relu" if self.use_activation else None)(x, train=train)
 
 
 class MLPEncoder(nn.Module):

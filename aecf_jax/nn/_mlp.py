@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
@@ -13,9 +12,6 @@ from aecf_jax.nn._dense import Dense
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.ops import biased
 from aecf_jax.types import Scalar
-
-ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh}
-"""Activations by name."""
 
 Initializer = Callable[..., Array]
 _INIT = nn.initializers.lecun_normal()
@@ -53,8 +49,7 @@ class MLP(nn.Module):
         """
         for index, width in enumerate(self.hidden_dims):
             x = self._layer(f"hidden_{index}", width, x, multiplied=multiplied and index == 0)
-            x = ACTIVATIONS[self.activation](x)
-            x = Dropout(self.dropout)(x, train=train)
+            x = Dropout(self.dropout, self.activation)(x, train=train)
         return self._layer(
             "out", self.output_dim, x, multiplied=multiplied and not self.hidden_dims, init=self.last_init
         )

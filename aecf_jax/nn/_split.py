@@ -6,7 +6,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from aecf_jax.nn._dropout import Dropout
-from aecf_jax.nn._mlp import ACTIVATIONS, MLP
+from aecf_jax.nn._mlp import MLP
 from aecf_jax.ops import biased, matmul
 from aecf_jax.types import Scalar
 
@@ -47,7 +47,7 @@ class SplitHead(nn.Module):
         if self.bits:
             self.present_kernel = self.param("present_kernel", inner, (self.modalities, first))
         if self.hidden_dims:
-            self.drop = Dropout(self.dropout)
+            self.drop = Dropout(self.dropout, "relu")
             self.rest = MLP(self.hidden_dims[1:], self.output_dim, dropout=self.dropout, last_init=start,
                             dtype=self.dtype)  # fmt: skip
 
@@ -95,6 +95,6 @@ class SplitHead(nn.Module):
         """What follows the first layer's products."""
         x = biased(x.astype(jnp.float32), self.bias)
         if self.hidden_dims:
-            x = self.drop(ACTIVATIONS["relu"](x), train=train)
+            x = self.drop(x, train=train)
             x = self.rest(x, train=train)
         return x

@@ -11,6 +11,7 @@ from aecf_jax.ops._experts import mean_probability as mean_probability
 from aecf_jax.ops._experts import pooled_evidence as pooled_evidence
 from aecf_jax.ops._experts import summed_evidence as summed_evidence
 from aecf_jax.ops._experts import surest_evidence as surest_evidence
+from aecf_jax.ops._log_sigmoid import log_sigmoids as log_sigmoids
 from aecf_jax.ops._masking import STRATEGIES as STRATEGIES
 from aecf_jax.ops._masking import Rate as Rate
 from aecf_jax.ops._masking import hiding_probability as hiding_probability
@@ -19,6 +20,7 @@ from aecf_jax.ops._masking import uniform_sizes as uniform_sizes
 from aecf_jax.ops._matmul import biased as biased
 from aecf_jax.ops._matmul import matmul as matmul
 from aecf_jax.ops._matmul import summed_rows as summed_rows
+from aecf_jax.ops._processor import multiplies_bfloat16 as multiplies_bfloat16
 from aecf_jax.ops._processor import processor as processor
 from aecf_jax.ops._scalars import is_on as is_on
 from aecf_jax.ops._schedules import linear_ramp as linear_ramp

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax, nn
 from jaxtyping import Array, Bool, Float
 
+from aecf_jax.ops._log_sigmoid import log_sigmoids
 from aecf_jax.ops._weights import masked_softmax, renormalized
 from aecf_jax.types import Scalar
 
@@ -108,8 +109,8 @@ def mean_probability(evidence: Evidence, present: Present, prior: Prior, *, labe
     share = jnp.where(present[..., None], share, -jnp.inf)
     anything = jnp.any(present, axis=-1, keepdims=True)
     if labels:
-        yes, no = _log_sum(share + nn.log_sigmoid(logits)), _log_sum(share + nn.log_sigmoid(-logits))
-        joined = yes - no
+        yes, no = log_sigmoids(logits)
+        joined = _log_sum(share + yes) - _log_sum(share + no)
     else:
         joined = _log_sum(share + nn.log_softmax(logits, axis=-1))
     return jnp.where(anything, joined - prior[None, :], 0.0)

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.ops import processor
+from aecf_jax.ops import multiplies_bfloat16, processor
 
-_LARGE = 1 << 18
+_LARGE = 1 << 18  # Weights of a layer.
 # XLA passes over the name of a pass that it does not have.
 _COMPILED_SOON = {"xla_backend_optimization_level": "1", "xla_disable_hlo_passes": "tree_reduction_rewriter"}
 _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
@@ -23,9 +23,9 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
     On the CPU LLVM optimizes at its first level: a step takes as long as at the third, which takes a tenth longer to
     compile. Each sum is one kernel, where XLA would make two: a fifth of all kernels. And sums from some size on go to
     a library that adds up in another order: a run would be rounded otherwise than the same run among forty. With the
-    last option the library multiplies matrices and leaves sums alone. Where the processor is of Intel and batches are
-    large, XLA multiplies too, unless in bfloat16: the library would take a quarter longer. What is small is rounded
-    alike on every processor.
+    last option the library multiplies matrices and leaves sums alone. Where the processor is of Intel and layers are
+    large, XLA multiplies too, unless in bfloat16 as such: the library would take up to twice as long. What is small is
+    rounded alike on every processor.
 
     Args:
         config: says what products are of, and how large; None: they are small.
@@ -34,11 +34,17 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
         return None
     by_xla = (
         config is not None
-        and not config.mixed_precision
-        and config.batch_size * sum(config.widths) >= _LARGE
+        and not (config.mixed_precision and multiplies_bfloat16())
+        and _largest_layer(config) >= _LARGE
         and processor().get("vendor_id") == "GenuineIntel"
     )
     return _COMPILED_SOON | _understood(_PRODUCTS_BY_XLA if by_xla else _SUMS_ALIKE)
+
+
+def _largest_layer(config: AECFConfig) -> int:
+    """Returns how many weights a layer on all features has, about; the batch is not known to a program's settings."""
+    hidden = (*config.gate_hidden_dims, *config.encoder_hidden_dims, *(config.head_hidden_dims or ()))
+    return sum(config.widths) * max(hidden, default=1)
 
 
 def _understood(options: dict[str, str]) -> dict[str, str]:

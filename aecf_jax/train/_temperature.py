@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.nn import AECF, evidence_size, with_temperature
+from aecf_jax.ops import log_sigmoids
 from aecf_jax.train._compiled import compiled
 from aecf_jax.train._mesh import fetched
 from aecf_jax.train._programs import Numbers, numbers, program_config, with_numbers
@@ -117,7 +118,7 @@ def fitted_temperature(
     def cost(log_scale: Array) -> Array:
         scaled = prior + jnp.exp(log_scale) * evidence
         if label.ndim == 2:
-            return jnp.mean(jnp.logaddexp(0.0, jnp.where(label > 0.5, -scaled, scaled)))
+            return -jnp.mean(jnp.where(label > 0.5, *log_sigmoids(scaled)))
         return -jnp.mean(jnp.take_along_axis(nn.log_softmax(scaled), label[:, None].astype(jnp.int32), axis=1))
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -1,5 +1,7 @@
 """Dropout's numbers look random wherever a pattern could hide, and are a function of key and index alone."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,3 +97,26 @@ def test_gradients_pass_where_units_do():
     gradient = jax.grad(lambda x: jnp.sum(dropout(x, 0.5, key=jax.random.key(5))))(x)
     np.testing.assert_array_equal(np.asarray(gradient) * 2, dropout(x, 0.5, key=jax.random.key(5)))
     assert dropout(x.astype(jnp.bfloat16), 0.5, key=jax.random.key(5)).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_a_rectifier_in_front_changes_nothing_but_what_its_gradient_reads(dtype):
+    key, weights = jax.random.key(5), jax.random.normal(jax.random.key(6), SHAPE, dtype)
+    x = jax.random.normal(jax.random.key(7), SHAPE, dtype).at[0].set(0.0)
+
+    def both(thinned):
+        value = jax.jit(jax.value_and_grad(lambda x, rate: jnp.sum(thinned(x, rate) * weights, dtype=jnp.float32)))
+        return value(x, 0.25), value.lower(x, 0.25).compile().as_text()
+
+    one, together = both(lambda x, rate: dropout(x, rate, key=key, rectify=True))
+    two, apart = both(lambda x, rate: dropout(jax.nn.relu(x), rate, key=key))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+    assert one[1].dtype == dtype
+    assert 0.3 < np.mean(np.asarray(one[1], np.float32) != 0) < 0.45
+    # Each draw is some exclusive ors of whole arrays.
+    drawn = [len(re.findall(r"u32\[512,256\]\S* xor\(", text)) for text in (together, apart)]
+    assert 0 < drawn[0] < drawn[1]
+
+
+def test_a_rectifier_does_not_hide_what_is_no_number():
+    assert np.isnan(dropout(jnp.full(64, jnp.nan), 0.5, key=jax.random.key(0), rectify=True)).any()

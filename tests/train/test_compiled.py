@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from aecf_jax.config import Workload
+from aecf_jax.config import AECFConfig, Workload
 from aecf_jax.train import _compiled, compiler_options
+from aecf_jax.train._programs import program_config
 from tests.train.small import small_config
 
 LEVEL, LIBRARY = "xla_backend_optimization_level", "xla_cpu_experimental_ynn_fusion_type"
@@ -28,11 +29,15 @@ def told(monkeypatch):
     return of
 
 
-def test_large_products_are_by_xla_on_intel_alone_and_not_in_bfloat16(told):
+def test_large_products_are_by_xla_on_intel_alone_and_not_in_bfloat16(told, monkeypatch):
     by_library = told(AMD)
-    half = LARGE.update(mixed_precision=True)
-    assert by_library == told(AMD, half) == told(INTEL, half) == told({}) == told(INTEL, None)
-    assert by_library == told(INTEL, small_config())
+    half, few = LARGE.update(mixed_precision=True), LARGE.update(batch_size=1)
+    assert by_library == told(AMD, half) == told({}) == told(INTEL, None) == told(INTEL, AECFConfig())
+    monkeypatch.setattr(_compiled, "multiplies_bfloat16", lambda: True)
+    assert told(INTEL, half) == by_library
+    monkeypatch.setattr(_compiled, "multiplies_bfloat16", lambda: False)
+    # What programs are made of, which does not know the batch, says the same.
+    assert told(INTEL, half) == told(INTEL, few) == told(INTEL, program_config(LARGE)) == told(INTEL)
     assert by_library[LIBRARY].endswith("_DOT")
     by_xla = told(INTEL)
     assert by_xla[LIBRARY] != by_library[LIBRARY]

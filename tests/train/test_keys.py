@@ -1,5 +1,7 @@
 """The keys of training steps: one function of the root, the stream and the step."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -27,3 +29,14 @@ def test_keys_of_a_step_are_those_of_its_streams(step):
 def test_keys_of_several_steps_all_differ():
     found = [key for step in (5, 6, 7) for key in step_keys(ROOT, jnp.asarray(step))]
     assert len({tuple(_data(key)) for key in found}) == len(found)
+
+
+def test_keys_are_made_once_whatever_draws_from_them():
+    def drawn(root, step):
+        keys = step_keys(root, step)
+        return [jax.random.bits(key, (64, width)) for width, key in enumerate(keys[:4], start=1)]
+
+    text = jax.jit(drawn).lower(ROOT, jnp.int32(3)).compile().as_text()
+    # Four for each of four draws, and six for each derivation: from both words of the root, stream, step and view.
+    needed = 4 * 4 + 5 * 6
+    assert needed <= len(re.findall(r" multiply\(", text)) < needed + 6

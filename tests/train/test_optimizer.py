@@ -103,3 +103,24 @@ def test_state_has_the_same_structure_for_any_rate():
 
     base = structure(small_config())
     assert structure(small_config(warmup_epochs=0.0, weight_decay=0.0, learning_rate=1.0)) == base
+
+
+def test_adam_is_that_of_optax_but_for_rounding_and_keeps_its_states():
+    config = small_config(warmup_epochs=0.0, gate_learning_rate=1e-2, learning_rate=1e-2, weight_decay=0.0,
+                          gradient_clip_val=1e9)  # fmt: skip
+    params = small_variables(config)["params"]
+    ours, theirs = make_optimizer(config, steps_per_epoch=10**6), optax.adamw(1e-2, weight_decay=0.0)
+    states, rng = [ours.init(params), theirs.init(params)], np.random.default_rng(0)
+    for step in range(20):
+        gradients = jax.tree.map(
+            lambda p, at=step: jnp.asarray(rng.normal(0, 10.0 ** -(at % 7), p.shape), p.dtype), params
+        )
+        found = []
+        for index, optimizer in enumerate((ours, theirs)):
+            updates, states[index] = jax.jit(optimizer.update)(gradients, states[index], params)
+            found.append(updates)
+        # Six roundings of float32.
+        jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=4e-7), *found)
+    parts = [jax.tree.leaves(state, is_leaf=_is_adam) for state in states]
+    counts = [{int(part.count) for part in found if _is_adam(part)} for found in parts]
+    assert counts == [{20}, {20}]
