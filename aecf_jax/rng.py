@@ -77,6 +77,18 @@ def hashed_key(key: Key[Array, ""]) -> Key[Array, ""]:
     return jax.random.wrap_key_data(words, impl=HASHED)
 
 
+def made_once(keys: Key[Array, "*shape"]) -> Key[Array, "*shape"]:
+    """Returns the keys; to the compiler they are arrays like any other, which it makes in a kernel of their own.
+
+    Otherwise XLA makes a key anew in every kernel that draws from it.
+
+    Args:
+        keys: typed keys of any kind.
+    """
+    words = lax.optimization_barrier(jax.random.key_data(keys))
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(keys))
+
+
 def _child(words: UInt32[Array, "2"], number: Integer[Array, "*shape"], purpose: int) -> UInt32[Array, "*shape 2"]:
     """Returns the words of a key's children: of two numbers, or of two keys, they are never the same.
 

@@ -132,7 +132,7 @@ def two_kernels_a_sum() -> Generator[None]:
 @contextlib.contextmanager
 def keys_made_anew() -> Generator[None]:
     """Keys derived in every kernel that draws from them."""
-    with mock.patch.object(_keys, "_made_once", lambda keys: keys):
+    with mock.patch.object(_keys, "made_once", lambda keys: keys):
         yield
 
 

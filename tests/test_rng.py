@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aecf_jax.rng import HASHED, Stream, hashed_key, stream_key
+from aecf_jax.rng import HASHED, Stream, hashed_key, made_once, stream_key
 
 ROOT = jax.random.key(0)
 MANY = 1 << 14
@@ -157,3 +157,11 @@ def test_parts_of_a_key_are_not_its_places():
     key = hashed_key(ROOT)
     places = [tuple(words(jax.random.fold_in(key, index)).tolist()) for index in range(64)]
     assert not set(places) & {tuple(part) for part in words(jax.random.split(key, 64)).tolist()}
+
+
+@pytest.mark.parametrize("kind", ["threefry2x32", "rbg", HASHED])
+def test_keys_that_are_made_once_are_the_same_keys(kind):
+    keys = jax.random.split(jax.random.key(3, impl=kind), 4)
+    found = jax.jit(made_once)(keys)
+    assert jax.random.key_impl(found) == jax.random.key_impl(keys)
+    np.testing.assert_array_equal(jax.random.key_data(found), jax.random.key_data(keys))

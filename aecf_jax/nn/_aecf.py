@@ -15,6 +15,7 @@ from aecf_jax.nn._encoders import EncoderFactory
 from aecf_jax.nn._fusions import make_fusion
 from aecf_jax.nn._inputs import check_features
 from aecf_jax.ops import unit_norm
+from aecf_jax.rng import made_once
 from aecf_jax.types import Features, FusionOutput
 
 
@@ -184,7 +185,7 @@ def init_variables(config: AECFConfig, *, key: Key[Array, ""]) -> dict[str, Any]
     """
     features = {name: jnp.zeros((1, width)) for name, width in zip(config.modalities, config.widths, strict=True)}
     # Under jit: one program instead of a hundred small ones, and parameters can be created sharded.
-    return dict(jax.jit(AECF(config).init)(key, features))
+    return dict(jax.jit(lambda key: AECF(config).init(made_once(key), features))(key))
 
 
 def _make_encoder(config: AECFConfig, modality: str, width: int, dtype: Any) -> nn.Module:

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Int, Key
 
-from aecf_jax.rng import HASHED, Stream, hashed_key
+from aecf_jax.rng import Stream, hashed_key, made_once
 
 _STREAMS = (Stream.DROPOUT, Stream.EXPERTS, Stream.CURRICULUM, Stream.UNCERTAINTY)
 
@@ -46,11 +45,6 @@ def step_keys(root: Key[Array, ""], step: Int[Array, ""]) -> StepKeys:
     def at_step(stream: Int[Array, ""]) -> Key[Array, ""]:
         return jax.random.fold_in(jax.random.fold_in(root, stream), step)
 
-    dropout, experts, curriculum, uncertainty = _made_once(jax.vmap(at_step)(jnp.array(_STREAMS)))
-    encode, full, hidden, alone = _made_once(jax.random.split(dropout, 4))
+    dropout, experts, curriculum, uncertainty = made_once(jax.vmap(at_step)(jnp.array(_STREAMS)))
+    encode, full, hidden, alone = made_once(jax.random.split(dropout, 4))
     return StepKeys(encode, full, hidden, alone, experts, curriculum, uncertainty)
-
-
-def _made_once(keys: Key[Array, "keys"]) -> Key[Array, "keys"]:
-    """Returns the keys, in one kernel; otherwise XLA makes a key anew in every kernel that draws from it."""
-    return jax.random.wrap_key_data(lax.optimization_barrier(jax.random.key_data(keys)), impl=HASHED)

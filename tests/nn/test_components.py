@@ -15,6 +15,7 @@ from aecf_jax.nn import (
     validate_feature_dict,
     validate_tensor_input,
 )
+from aecf_jax.nn._dropout import ACTIVATIONS, Dropout
 
 X = jax.random.normal(jax.random.key(0), (8, 16))
 
@@ -167,3 +168,15 @@ def test_a_gate_refuses_inputs_that_do_not_fit():
 
 def test_modules_are_linen_modules():
     assert isinstance(EncoderFactory.create_encoder("identity", "image", 4, 4), nn.Module)
+
+
+@pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
+def test_what_dropout_leaves_is_activated_and_scaled(activation):
+    x = jax.random.normal(jax.random.key(0), (64, 32))
+    layer = Dropout(0.25, activation)
+    expected = x if activation is None else ACTIVATIONS[activation](x)
+    np.testing.assert_array_equal(layer.apply({}, x, train=False), expected)
+    found = np.asarray(layer.apply({}, x, train=True, rngs={"dropout": jax.random.key(1)}))
+    left = found != 0
+    assert abs(left.mean() - 0.75 * (np.asarray(expected) != 0).mean()) < 0.05
+    np.testing.assert_allclose(found[left], np.asarray(expected)[left] / 0.75, rtol=1e-6)
