@@ -64,12 +64,13 @@ def pool_ways(batch: int = 1024, width: int = 512, heads: int = 8, entries: int 
     our_query, our_keys, draw = jnp.asarray(query), jnp.asarray(keys), jax.random.key(1)
     variables = jax.jit(ours.init)(jax.random.key(0), our_query, our_keys)
 
-    def loss(variables: Any, query: Any, draw: Any) -> Any:
+    # The keys are an argument: what is made of constants alone is computed when a program is compiled.
+    def loss(variables: Any, query: Any, keys: Any, draw: Any) -> Any:
         rngs = {"curriculum": draw}
-        return jnp.mean(jnp.square(ours.apply(variables, query, our_keys, train=True, rngs=rngs)[0]))
+        return jnp.mean(jnp.square(ours.apply(variables, query, keys, train=True, rngs=rngs)[0]))
 
     step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
-    forward = jax.jit(lambda query: ours.apply(variables, query, our_keys)[0])
+    forward = jax.jit(lambda *given: ours.apply(*given)[0])
 
     def torch_forward() -> None:
         with torch.no_grad():
@@ -78,9 +79,9 @@ def pool_ways(batch: int = 1024, width: int = 512, heads: int = 8, entries: int 
 
     return {
         "aecf wheel, forward and backward": torch_step,
-        "JAX, forward and backward": lambda: jax.block_until_ready(step(variables, our_query, draw)),
+        "JAX, forward and backward": lambda: jax.block_until_ready(step(variables, our_query, our_keys, draw)),
         "aecf wheel, forward alone": torch_forward,
-        "JAX, forward alone": lambda: jax.block_until_ready(forward(our_query)),
+        "JAX, forward alone": lambda: jax.block_until_ready(forward(variables, our_query, our_keys)),
     }
 
 

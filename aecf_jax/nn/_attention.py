@@ -17,7 +17,7 @@ from aecf_jax.errors import require
 from aecf_jax.nn._curriculum import CurriculumMasking, MaskingInfo
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
-from aecf_jax.ops import gate_entropy, masked_softmax
+from aecf_jax.ops import biased, gate_entropy, masked_softmax, matmul
 from aecf_jax.rng import HASHED, hashed_key
 
 
@@ -146,10 +146,9 @@ class MultimodalAttentionPool(nn.Module):
         Args:
             values: finite everywhere.
         """
-        kernel = self.in_kernel[:, 2 * self.embed_dim :].astype(self.dtype)
-        product = values.astype(self.dtype) @ kernel
+        product = matmul(values, self.in_kernel[:, 2 * self.embed_dim :], dtype=self.dtype)
         if self.bias:
-            product = product + self.in_bias[None, None, 2 * self.embed_dim :].astype(self.dtype)
+            product = biased(product, self.in_bias[2 * self.embed_dim :])
         return product.reshape(*values.shape[:2], self.num_heads, self.embed_dim // self.num_heads)
 
     def joined(
@@ -163,10 +162,9 @@ class MultimodalAttentionPool(nn.Module):
             projected: as `projected` returns it.
             weights: of every head.
         """
-        heads = jnp.einsum("bhsm,bmhd->bshd", weights.astype(self.dtype), projected)
-        output = heads.reshape(*heads.shape[:2], self.embed_dim) @ self.out_kernel.astype(self.dtype)
-        output = output + self.out_bias.astype(self.dtype)[None, None] if self.bias else output
-        return output.astype(jnp.float32)
+        heads = jnp.einsum("bhsm,bmhd->bshd", weights.astype(self.dtype), projected.astype(self.dtype))
+        output = matmul(heads.reshape(*heads.shape[:2], self.embed_dim), self.out_kernel, dtype=self.dtype)
+        return biased(output, self.out_bias) if self.bias else output
 
     def _pooled(
         self,

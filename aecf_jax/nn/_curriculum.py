@@ -136,6 +136,9 @@ def _largest_entries(
     weights: Float[Array, "*batch entry"], present: Bool[Array, "*batch entry"], most: int
 ) -> Bool[Array, "*batch entry"]:
     """True at the largest present weights, at so many of them; the first of equal ones."""
+    if most == 1:  # Without sorting.
+        first = jnp.argmax(jnp.where(present, weights, -jnp.inf), axis=-1)
+        return jax.nn.one_hot(first, weights.shape[-1], dtype=bool)
     order = jnp.argsort(jnp.where(present, -weights, jnp.inf), axis=-1, stable=True)
     return jnp.argsort(order, axis=-1, stable=True) < most
 
