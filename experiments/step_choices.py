@@ -1,6 +1,6 @@
 """What each choice that makes the training step fast is worth: undone alone, by turns with the step as it is.
 
-Command:   python experiments/step_choices.py
+Command:   python experiments/step_choices.py        (--batch 32 for small steps)
 Hardware:  1 CPU core; processor time, alternating, median of 40 (of compiling: 7)
 Minutes:   12
 
@@ -36,12 +36,28 @@ STEPS, ROUNDS, COMPILED = 4, 40, 7
 
 def main() -> None:
     """Prints the ratios."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=512, help="rows of a step")
+    parser.add_argument("--only", nargs="*", choices=("steps", "compiling"), default=["steps", "compiling"])
+    args = parser.parse_args()
+    if "steps" in args.only:
+        time_steps(args.batch)
+    if "compiling" in args.only:
+        time_compiling()
+
+
+def time_steps(batch: int) -> None:
+    """Prints what steps take, with each choice undone."""
     for half in (False, True):
-        ways = {"as it is": made(half), **{name: made(half, undone) for name, undone in UNDONE.items()}}
-        ways["one dispatch a step"] = one_by_one(made(half, steps=1))
+        build = functools.partial(made, half, batch=batch)
+        ways = {"as it is": build(), **{name: build(undone) for name, undone in UNDONE.items()}}
+        ways["one dispatch a step"] = one_by_one(build(steps=1))
         print("a step in bfloat16" if half else "a step in float32")
         print_ratios(take_turns(ways, repeats=ROUNDS), STEPS)
+
+
+def time_compiling() -> None:
+    """Prints what compiling takes, with each choice that is for it undone."""
     choices = {"as it is": contextlib.nullcontext, **{name: UNDONE[name] for name in FOR_COMPILING}}
     compiling = {name: functools.partial(made, False, undone) for name, undone in choices.items()}
     print("tracing, compiling and the first steps, in float32")
@@ -55,9 +71,11 @@ def print_ratios(turns: Mapping[str, Times], steps: int) -> None:
         print(f"  {name:44}{ms:8.2f} ms{median_ratio(taken.processor, turns['as it is'].processor):8.2f}")
 
 
-def made(half: bool, undone: Callable[[], Any] = contextlib.nullcontext, *, steps: int = STEPS) -> TrainingSteps:
+def made(
+    half: bool, undone: Callable[[], Any] = contextlib.nullcontext, *, steps: int = STEPS, batch: int = 512
+) -> TrainingSteps:
     """Returns steps that are compiled already, without a choice."""
-    work = Workload(rows=8192)
+    work = Workload(rows=8192, batch=batch)
     with undone():
         _step._program.cache_clear()  # Else the program that is compiled with the choice.
         found = TrainingSteps(work.config(mixed_precision=half), random_rows(work), steps)
