@@ -2,7 +2,7 @@
 
 Command:   python experiments/step_choices.py        (--batch 32 for small steps)
 Hardware:  1 CPU core; processor time, alternating, median of 40 (of compiling: 7)
-Minutes:   12
+Minutes:   14
 
 The step of `AECFConfig.pytorch()`, 2 modalities of 512, 80 labels, a gate of 2,048 units, batch 512, in float32 and in
 bfloat16. Printed is how many times as long a step takes without the choice, and where a choice is for compiling, how
@@ -149,7 +149,7 @@ def two_kernels_a_sum() -> Generator[None]:
 
 @contextlib.contextmanager
 def keys_made_anew() -> Generator[None]:
-    """Keys derived in every kernel that draws from them."""
+    """A step's keys derived in every kernel that draws from them."""
     with mock.patch.object(_keys, "made_once", lambda keys: keys):
         yield
 

@@ -10,6 +10,7 @@ import pytest
 from aecf_jax import AECF_CLIP, AECFConfig
 from aecf_jax.errors import InputError
 from aecf_jax.nn import CurriculumMasking, MultimodalAttentionPool, create_fusion_pool, multimodal_attention_pool
+from aecf_jax.nn._curriculum import _largest_entries
 from aecf_jax.ops import gate_entropy
 from aecf_jax.torchfile import read_torch_file
 
@@ -272,3 +273,14 @@ def test_attention_is_a_fusion_of_the_whole_model():
     both, weights = model(features)
     assert float(jnp.abs(both - output).max()) > 1e-3
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_largest_entries_are_present_and_the_first_of_equal_ones(most):
+    rng = np.random.default_rng(0)
+    # Few values, so that many are equal; and what is absent may be larger than what is there.
+    weights, present = rng.integers(0, 3, (256, 5)).astype(np.float32), rng.random((256, 5)) < 0.6
+    order = np.argsort(np.where(present, -weights, np.inf), axis=-1, kind="stable")[:, :most]
+    expected = present & (order[:, None, :] == np.arange(5)[None, :, None]).any(-1)
+    found = _largest_entries(jnp.asarray(weights), jnp.asarray(present), most)
+    np.testing.assert_array_equal(present & np.asarray(found), expected)
