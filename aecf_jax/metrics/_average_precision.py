@@ -114,13 +114,13 @@ def average_precision_on_host(
 
 def _of_column(scores: Float[np.ndarray, "batch"], truth: Bool[np.ndarray, "batch"]) -> float:
     """Returns the mean over positives of the precision at their own score, which is the average precision."""
-    if not truth.any() or np.isnan(scores).any():
-        return float("nan")
     # Two sorts of values and two searches: a tenth of the cost of sorting indices.
     every, positive = np.sort(scores), np.sort(scores[truth])
-    seen = len(every) - np.searchsorted(every, positive, side="left")
-    found = len(positive) - np.searchsorted(positive, positive, side="left")
-    return float(np.mean(found / seen))
+    if len(positive) == 0 or np.isnan(every[-1]):  # NaN is sorted last.
+        return float("nan")
+    seen = len(every) - every.searchsorted(positive)
+    found = len(positive) - positive.searchsorted(positive)
+    return float((found / seen).sum() / len(positive))
 
 
 def _check(scores: Shaped[AnyArray, "..."], targets: Shaped[AnyArray, "..."]) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from aecf_jax.ops._processor import multiplies_bfloat16
+from aecf_jax.ops._processor import multiplies_bfloat16, multiplies_by_xla
 
 _LARGE = 2**16
+_WIDE = 2**20
+_FEW = 64  # Rows.
 _BITS = {jnp.dtype(jnp.float32): jnp.uint32, jnp.dtype(jnp.bfloat16): jnp.uint16}
 
 
@@ -47,19 +49,39 @@ def _matmul(x: Array, kernel: Array, dtype: Any) -> Array:
 def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, Array]]:
     """The product, and what its gradient needs, rounded already."""
     x, kernel = (_rounded(array, dtype, kernel) for array in (x, kernel))
-    return _product(x, kernel), (x, kernel)
+    return _product_of_rows(x, kernel), (x, kernel)
+
+
+def _product_of_rows(x: Array, kernel: Array) -> Array:
+    """The product; of few rows with a wide kernel from their columns, which XLA:CPU multiplies by itself.
+
+    Its library lays the kernel out anew before, which takes as long as multiplying it with thirty rows.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    if not (1 < len(rows) <= _FEW and kernel.size >= _WIDE and kernel.dtype == jnp.float32):
+        return _product(x, kernel)
+    return _product(_turned(rows, beside=kernel), kernel, axis=0).reshape(*x.shape[:-1], -1)
 
 
 def _backward(dtype: Any, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    """The gradients with respect to rows and kernel."""
+    """The gradients with respect to rows and kernel; what is turned are the smaller of the matrices."""
     x, kernel = kept
     rows = x.reshape(-1, x.shape[-1])
     gradient = _rounded(gradient.reshape(-1, gradient.shape[-1]), dtype, kernel)
-    to_x = _product(gradient, kernel.T if kernel.dtype == jnp.float32 else _turned(kernel))
-    # The smaller of the matrices is the one that is turned.
-    narrow = 4 * kernel.shape[1] <= kernel.shape[0]
-    to_kernel = _turned(_product(gradient.T, rows), beside=rows) if narrow else _product(_turned(rows), gradient)
-    return to_x.reshape(x.shape), to_kernel
+    to_x = _gradient_of_rows(gradient, kernel).reshape(x.shape)
+    if 4 * kernel.shape[1] <= kernel.shape[0]:
+        return to_x, _turned(_product(gradient.T, rows), beside=rows)
+    return to_x, _product(_turned(rows, beside=kernel if kernel.size >= _WIDE else rows), gradient)
+
+
+def _gradient_of_rows(gradient: Array, kernel: Array) -> Array:
+    """The product of a gradient and a kernel's transpose."""
+    few = 4 * len(gradient) * sum(kernel.shape) <= kernel.size
+    # XLA's library multiplies what is folded as fast as what is laid out, unless the kernel is wide.
+    folded = kernel.dtype == jnp.float32 and not multiplies_by_xla()
+    if few and kernel.size >= (_WIDE if folded else _LARGE):
+        return _turned(_product(kernel, _turned(gradient, beside=kernel)), beside=kernel)
+    return _product(gradient, kernel.T if folded else _turned(kernel))
 
 
 _matmul.defvjp(_forward, _backward)
@@ -73,9 +95,9 @@ def _rounded(x: Array, dtype: Any, kernel: Array) -> Array:
     return x.astype(dtype) if as_such else lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
 
 
-def _product(x: Array, kernel: Array) -> Array:
-    """A product added up in float32."""
-    return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+def _product(x: Array, kernel: Array, *, axis: int = -1) -> Array:
+    """A product added up in float32, along an axis of the first."""
+    return lax.dot_general(x, kernel, (((axis % x.ndim,), (0,)), ((), ())), preferred_element_type=jnp.float32)
 
 
 def _turned(x: Array, *, beside: Array | None = None) -> Array:

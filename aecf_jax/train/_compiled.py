@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from aecf_jax.config import AECFConfig
-from aecf_jax.ops import multiplies_bfloat16, processor
+from aecf_jax.ops import multiplies_bfloat16, multiplies_by_xla
 
 _LARGE = 1 << 18  # Weights of a layer.
 # XLA passes over the name of a pass that it does not have.
@@ -36,7 +36,7 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
         config is not None
         and not (config.mixed_precision and multiplies_bfloat16())
         and _largest_layer(config) >= _LARGE
-        and processor().get("vendor_id") == "GenuineIntel"
+        and multiplies_by_xla()
     )
     return _COMPILED_SOON | _understood(_PRODUCTS_BY_XLA if by_xla else _SUMS_ALIKE)
 

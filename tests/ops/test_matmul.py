@@ -9,8 +9,10 @@ import pytest
 
 from aecf_jax.ops import _processor, biased, matmul, summed_rows
 
-# Small; narrow; large and square; large and narrow; odd; one row; as wide as no power of two.
-SHAPES = [(8, 16, 16), (512, 256, 2), (512, 512, 128), (256, 1024, 64), (64, 257, 257), (1, 256, 256), (2, 2048, 33)]
+# Small; narrow; large and square; large and narrow; odd; one row; as wide as no power of two; few rows, wide kernels.
+SHAPES = [(8, 16, 16), (512, 256, 2), (512, 512, 128), (256, 1024, 64), (64, 257, 257), (1, 256, 256), (2, 2048, 33),
+          (32, 1024, 1024), (16, 2048, 512), (1, 1024, 1024), (9, 512, 384)]  # fmt: skip
+WIDE = 2**20
 
 
 def arrays(rows, width, out):
@@ -43,7 +45,7 @@ def test_products_and_gradients_are_those_of_float64(shape, dtype):
     assert error(to_x, wide[2] @ wide[1].T) < most
     assert error(to_kernel, wide[0].T @ wide[2]) < most
     assert {array.dtype for array in (found, to_x, to_kernel)} == {jnp.dtype(jnp.float32)}
-    if not low:
+    if not low and kernel.size < WIDE:
         np.testing.assert_array_equal(found, jax.jit(jnp.matmul)(x, kernel))
 
 
@@ -86,6 +88,35 @@ def test_bfloat16_is_multiplied_as_such_only_where_the_processor_does_so(flags, 
     expected = (rounded[0] @ rounded[1], rounded[2] @ rounded[1].T, rounded[0].T @ rounded[2])
     for one, other in zip((found, *gradients), expected, strict=True):
         assert error(one, other) < 2e-6
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="how XLA:CPU multiplies")
+@pytest.mark.parametrize(
+    ("rows", "width", "out", "by_xla", "dtype", "turned"),
+    [
+        (31, 1024, 1024, False, jnp.float32, {"31x1024xf32", "1024x31xf32"}),
+        (30, 2048, 512, False, jnp.float32, {"30x2048xf32", "30x512xf32", "2048x30xf32", "512x2048xf32"}),
+        (66, 1024, 1024, False, jnp.float32, {"66x1024xf32", "1024x66xf32"}),
+        (129, 1024, 1024, False, jnp.float32, {"129x1024xf32", "1024x1024xf32"}),
+        (17, 512, 384, False, jnp.float32, {"17x512xf32", "512x384xf32"}),
+        (18, 512, 384, True, jnp.float32, {"18x512xf32", "18x384xf32", "512x18xf32"}),
+        (127, 512, 384, True, jnp.float32, {"127x512xf32", "512x384xf32"}),
+        (19, 512, 384, False, jnp.bfloat16, {"19x512xbf16", "19x384xbf16", "512x19xf32"}),
+    ],
+)
+def test_what_is_turned_are_the_smaller_matrices(rows, width, out, by_xla, dtype, turned, monkeypatch):
+    monkeypatch.setattr(_processor, "processor", lambda: {"vendor_id": "GenuineIntel"} if by_xla else {})
+    x, kernel, weights = arrays(rows, width, out)
+    work = jax.jit(product_and_gradients(dtype))
+    lowered = work.lower(x, kernel, weights).as_text()
+    assert set(re.findall(r"stablehlo.transpose .*tensor<(\S+)>\) ->", lowered)) == turned
+    # Of few rows with a wide kernel the product is of columns, which XLA's library does not take.
+    by_columns = rows < 65 and kernel.size >= WIDE
+    assert ("contracting_dims = [0] x [0]" in lowered) == by_columns
+    (_, found), gradients = work(x, kernel, weights)
+    expected = (x @ kernel, weights @ kernel.T, x.T @ weights)
+    for one, other in zip((found, *gradients), expected, strict=True):
+        assert error(one, other) < (1e-2 if dtype == jnp.bfloat16 else 4e-6)
 
 
 @pytest.mark.parametrize("axes", [(0, 0, None), (0, None, None), (None, 0, None)])

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from aecf_jax.config import AECFConfig, Workload
+from aecf_jax.ops import _processor
 from aecf_jax.train import _compiled, compiler_options
 from aecf_jax.train._programs import program_config
 from tests.train.small import small_config
@@ -23,7 +24,7 @@ def told(monkeypatch):
     """What is asked of XLA on a processor of some maker."""
 
     def of(maker, config=LARGE):
-        monkeypatch.setattr(_compiled, "processor", lambda: maker)
+        monkeypatch.setattr(_processor, "processor", lambda: maker)
         return compiler_options(config)
 
     return of
