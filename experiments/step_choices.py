@@ -96,6 +96,13 @@ def not_laid_out() -> Generator[None]:
 
 
 @contextlib.contextmanager
+def few_rows_as_many() -> Generator[None]:
+    """Products of few rows with a wide kernel as those of many: the library lays the kernel out, XLA folds the rows."""
+    with mock.patch.multiple(_matmul, _FEW=0, _WIDE=1 << 62):
+        yield
+
+
+@contextlib.contextmanager
 def bins_along_an_axis() -> Generator[None]:
     """The calibration penalty with an axis of bins, as other platforms have it."""
 
@@ -217,6 +224,7 @@ def all_optimizations() -> Generator[None]:
 
 UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
+    "few rows multiplied as many": few_rows_as_many,
     "JAX's own keys": own_keys,
     "keys made anew in every kernel": keys_made_anew,
     "draws made again for the gradient": drawn_again,

@@ -46,32 +46,29 @@ def _matmul(x: Array, kernel: Array, dtype: Any) -> Array:
     return _forward(x, kernel, dtype)[0]
 
 
-def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, Array]]:
+def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, Array, Array | None]]:
     """The product, and what its gradient needs, rounded already."""
     x, kernel = (_rounded(array, dtype, kernel) for array in (x, kernel))
-    return _product_of_rows(x, kernel), (x, kernel)
-
-
-def _product_of_rows(x: Array, kernel: Array) -> Array:
-    """The product; of few rows with a wide kernel from their columns, which XLA:CPU multiplies by itself.
-
-    Its library lays the kernel out anew before, which takes as long as multiplying it with thirty rows.
-    """
     rows = x.reshape(-1, x.shape[-1])
     if not (1 < len(rows) <= _FEW and kernel.size >= _WIDE and kernel.dtype == jnp.float32):
-        return _product(x, kernel)
-    return _product(_turned(rows, beside=kernel), kernel, axis=0).reshape(*x.shape[:-1], -1)
+        return _product(x, kernel), (x, kernel, None)
+    # XLA:CPU multiplies columns by itself; its library for rows lays the kernel out anew before, which takes as long
+    # as to multiply thirty rows.
+    columns = _turned(rows, beside=kernel)
+    return _product(columns, kernel, axis=0).reshape(*x.shape[:-1], -1), (x, kernel, columns)
 
 
-def _backward(dtype: Any, kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+def _backward(dtype: Any, kept: tuple[Array, Array, Array | None], gradient: Array) -> tuple[Array, Array]:
     """The gradients with respect to rows and kernel; what is turned are the smaller of the matrices."""
-    x, kernel = kept
+    x, kernel, columns = kept
     rows = x.reshape(-1, x.shape[-1])
     gradient = _rounded(gradient.reshape(-1, gradient.shape[-1]), dtype, kernel)
     to_x = _gradient_of_rows(gradient, kernel).reshape(x.shape)
     if 4 * kernel.shape[1] <= kernel.shape[0]:
         return to_x, _turned(_product(gradient.T, rows), beside=rows)
-    return to_x, _product(_turned(rows, beside=kernel if kernel.size >= _WIDE else rows), gradient)
+    if columns is None:
+        columns = _turned(rows, beside=kernel if kernel.size >= _WIDE else rows)
+    return to_x, _product(columns, gradient)
 
 
 def _gradient_of_rows(gradient: Array, kernel: Array) -> Array:

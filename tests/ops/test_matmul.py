@@ -121,8 +121,9 @@ def test_what_is_turned_are_the_smaller_matrices(rows, width, out, by_xla, dtype
 
 @pytest.mark.parametrize("axes", [(0, 0, None), (0, None, None), (None, 0, None)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_many_at_once_are_each_alone(axes, dtype):
-    x, kernel, weights = arrays(64, 257, 257)
+@pytest.mark.parametrize("shape", [(64, 257, 257), (16, 1024, 1024)], ids=str)
+def test_many_at_once_are_each_alone(axes, dtype, shape):
+    x, kernel, weights = arrays(*shape)
     both = [np.stack([one, 2 * one]) if axis == 0 else one for one, axis in zip((x, kernel), axes, strict=False)]
     together = jax.jit(jax.vmap(product_and_gradients(dtype), in_axes=axes))(*both, weights)
     alone = jax.jit(product_and_gradients(dtype))(*(one[1] if one.ndim == 3 else one for one in both), weights)
