@@ -2,7 +2,7 @@
 
 Command:   python experiments/trainer_cost.py
 Hardware:  1 CPU core; processor time
-Minutes:   6
+Minutes:   10
 
 60,000 rows of 2 modalities of 512, 80 labels, a gate of 2,048 units, batch 512, the settings of `AECFConfig.pytorch()`;
 1,000 validation rows. Runs of two lengths take turns with the bare steps of as many epochs as they differ by, and what
@@ -24,7 +24,7 @@ from aecf_jax import AECFTrainer  # noqa: E402
 from aecf_jax.bench import TrainingSteps, random_rows  # noqa: E402
 from aecf_jax.config import Workload  # noqa: E402
 
-SHORT, LONG, ROUNDS = 2, 14, 3
+SHORT, LONG, ROUNDS = 2, 8, 5
 
 
 def main() -> None:

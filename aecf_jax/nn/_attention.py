@@ -1,7 +1,7 @@
 """Attention pooling over modalities: a query, several heads, and a curriculum that acts before values are mixed.
 
 The keys of the modalities are never projected: q · (x Wk) = x · (Wk q), which for one query is a product with a matrix
-as narrow as there are heads.
+as narrow as there are heads. Nor need the values be: a weighted mean of x Wv is the weighted mean of x, times Wv.
 """
 
 import math
@@ -17,8 +17,11 @@ from aecf_jax.errors import require
 from aecf_jax.nn._curriculum import CurriculumMasking, MaskingInfo
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
-from aecf_jax.ops import biased, gate_entropy, masked_softmax, matmul
+from aecf_jax.ops import biased, gate_entropy, masked_softmax, matmul, weighted_sums
 from aecf_jax.rng import HASHED, hashed_key
+
+_ROWS, _WIDTH = 256, 64
+"""From how many rows, and which width of a head, values are mixed before they are projected."""
 
 
 class AttentionInfo(NamedTuple):
@@ -163,7 +166,26 @@ class MultimodalAttentionPool(nn.Module):
             weights: of every head.
         """
         heads = jnp.einsum("bhsm,bmhd->bshd", weights.astype(self.dtype), projected.astype(self.dtype))
-        output = matmul(heads.reshape(*heads.shape[:2], self.embed_dim), self.out_kernel, dtype=self.dtype)
+        return self._last(heads.reshape(*heads.shape[:2], self.embed_dim))
+
+    def _mixed_first(
+        self, values: Float[Array, "batch entries embed"], weights: Float[Array, "batch heads queries entries"]
+    ) -> Float[Array, "batch queries embed"]:
+        """What `joined` returns of `projected` values: every head projects only what it has mixed."""
+        kernels = jnp.split(self.in_kernel[:, 2 * self.embed_dim :], self.num_heads, axis=1)
+        means = (weighted_sums(weights[:, index], values) for index in range(self.num_heads))
+        products = (matmul(mean, kernel, dtype=self.dtype) for mean, kernel in zip(means, kernels, strict=True))
+        heads = jnp.concatenate(list(products), axis=-1)
+        if self.bias:
+            # A head's biases count as much as its weights add up to; a product, which is fast for the gradient too.
+            own = jnp.repeat(jnp.eye(self.num_heads), self.embed_dim // self.num_heads, axis=1)
+            total = jnp.swapaxes(jnp.sum(weights, axis=-1), 1, 2)
+            heads = heads + matmul(total, own * self.in_bias[None, 2 * self.embed_dim :])
+        return self._last(heads)
+
+    def _last(self, heads: Float[Array, "batch queries embed"]) -> Float[Array, "batch queries embed"]:
+        """The last layer."""
+        output = matmul(heads, self.out_kernel, dtype=self.dtype)
         return biased(output, self.out_bias) if self.bias else output
 
     def _pooled(
@@ -181,7 +203,12 @@ class MultimodalAttentionPool(nn.Module):
         left, info = weights, None
         if self.curriculum_masking is not None:
             left, info = self.curriculum_masking(weights, jnp.broadcast_to(present[:, None], weights.shape), key=draw)
-        return self.joined(self.projected(values), left * scale), _mean_over_heads(weights, left, info)
+        mixing = left * scale
+        # Measured (docs/performance.md): the gain is products of fewer rows, the price smaller ones, each of a head.
+        many = mixing.shape[0] >= _ROWS and self.embed_dim >= _WIDTH * self.num_heads
+        first = many and query.shape[1] < keys.shape[1] and jax.default_backend() == "cpu"
+        output = self._mixed_first(values, mixing) if first else self.joined(self.projected(values), mixing)
+        return output, _mean_over_heads(weights, left, info)
 
     def _present(
         self, query: Any, keys: Any, values: Any, padding: Any, attn_mask: Any

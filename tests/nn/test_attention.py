@@ -9,7 +9,13 @@ import pytest
 
 from aecf_jax import AECF_CLIP, AECFConfig
 from aecf_jax.errors import InputError
-from aecf_jax.nn import CurriculumMasking, MultimodalAttentionPool, create_fusion_pool, multimodal_attention_pool
+from aecf_jax.nn import (
+    CurriculumMasking,
+    MultimodalAttentionPool,
+    _attention,
+    create_fusion_pool,
+    multimodal_attention_pool,
+)
 from aecf_jax.nn._curriculum import _largest_entries
 from aecf_jax.ops import gate_entropy
 from aecf_jax.torchfile import read_torch_file
@@ -284,3 +290,61 @@ def test_the_largest_entries_are_present_and_the_first_of_equal_ones(most):
     expected = present & (order[:, None, :] == np.arange(5)[None, :, None]).any(-1)
     found = _largest_entries(jnp.asarray(weights), jnp.asarray(present), most)
     np.testing.assert_array_equal(present & np.asarray(found), expected)
+
+
+def pooled_many(rows, entries, queries, heads, *, padding=True, mixed_first=True, width=128, **attributes):
+    """Output, information and gradients of a pool that is large enough to mix before it projects, and its program."""
+    query, keys = (jax.random.normal(jax.random.key(n), (rows, n, width)) for n in (queries, entries))
+    hidden = jax.random.bernoulli(jax.random.key(2), 0.3, (rows, entries)).at[0].set(True) if padding else None
+    module = MultimodalAttentionPool(width, heads, **attributes)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, module.init(jax.random.key(3), query, keys))
+    rngs = {name: jax.random.key(4) for name in ("curriculum", "dropout")}
+
+    def loss(params, query, keys):
+        output, info = module.apply(params, query, keys, key_padding_mask=hidden, train=True, rngs=rngs)
+        return jnp.sum(output * jnp.cos(jnp.arange(output.size).reshape(output.shape))), (output, info)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not mixed_first:
+            patch.setattr(_attention, "_ROWS", 10**9)
+        work = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
+        program = work.lower(params, query, keys)
+    (_, found), gradients = program.compile()(params, query, keys)
+    return (found, gradients), program.as_text()
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="of CPUs")
+@pytest.mark.parametrize(
+    ("shape", "attributes"),
+    [
+        ((256, 3, 1, 2), {}),
+        ((257, 3, 2, 1), {"bias": False, "padding": False}),
+        ((256, 10, 1, 2), {"curriculum_masking": CERTAIN, "dropout": 0.3}),
+        ((258, 4, 3, 2), {"curriculum_masking": CERTAIN, "remat": True}),
+    ],
+    ids=str,
+)
+def test_mixing_before_projecting_is_the_same(shape, attributes):
+    rows, entries, _, heads = shape
+    found, program = pooled_many(*shape, **attributes)
+    expected, usual = pooled_many(*shape, mixed_first=False, **attributes)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        # float32 sums of up to 2,580 products.
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(other).max())))
+    every, own = f"tensor<{rows}x{entries}x128xf32>, tensor<128x128xf32>", f"tensor<128x{128 // heads}xf32>"
+    assert every in usual
+    assert every not in program
+    assert any(own in line for line in program.splitlines() if "dot_general" in line)
+
+
+@pytest.mark.parametrize("shape", [(255, 3, 1, 2), (256, 3, 1, 4), (256, 2, 2, 2)], ids=str)
+def test_what_would_gain_nothing_is_projected_first(shape):
+    _, program = pooled_many(*shape)
+    assert program == pooled_many(*shape, mixed_first=False)[1]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="of CPUs")
+def test_other_devices_project_first(monkeypatch):
+    _, usual = pooled_many(256, 3, 1, 2, mixed_first=False)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert pooled_many(256, 3, 1, 2)[1] == usual
