@@ -28,6 +28,7 @@ from aecf_jax import rng  # noqa: E402
 from aecf_jax.bench import Times, TrainingSteps, median_ratio, random_rows, take_turns  # noqa: E402
 from aecf_jax.config import Workload  # noqa: E402
 from aecf_jax.losses import _calibration, _task  # noqa: E402
+from aecf_jax.nn import _aecf  # noqa: E402
 from aecf_jax.ops import _dropout, _matmul  # noqa: E402
 from aecf_jax.train import _compiled, _keys, _optimizer, _step  # noqa: E402
 
@@ -156,8 +157,8 @@ def two_kernels_a_sum() -> Generator[None]:
 
 @contextlib.contextmanager
 def keys_made_anew() -> Generator[None]:
-    """A step's keys derived in every kernel that draws from them."""
-    with mock.patch.object(_keys, "made_once", lambda keys: keys):
+    """Keys of a step, and that of parameters, derived in every kernel that draws from them."""
+    with mock.patch.object(_keys, "made_once", lambda key: key), mock.patch.object(_aecf, "made_once", lambda key: key):
         yield
 
 

@@ -13,6 +13,7 @@ from aecf_jax.ops import _processor, biased, matmul, summed_rows
 SHAPES = [(8, 16, 16), (512, 256, 2), (512, 512, 128), (256, 1024, 64), (64, 257, 257), (1, 256, 256), (2, 2048, 33),
           (32, 1024, 1024), (16, 2048, 512), (1, 1024, 1024), (9, 512, 384)]  # fmt: skip
 WIDE = 2**20
+CASES = 3  # In a program as it is lowered, for each matrix that is laid out: of platforms, and of the branch.
 
 
 def arrays(rows, width, out):
@@ -92,26 +93,30 @@ def test_bfloat16_is_multiplied_as_such_only_where_the_processor_does_so(flags, 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="how XLA:CPU multiplies")
 @pytest.mark.parametrize(
-    ("rows", "width", "out", "by_xla", "dtype", "turned"),
+    ("rows", "width", "out", "by_xla", "dtype", "turned", "laid_out"),
     [
-        (31, 1024, 1024, False, jnp.float32, {"31x1024xf32", "1024x31xf32"}),
-        (30, 2048, 512, False, jnp.float32, {"30x2048xf32", "30x512xf32", "2048x30xf32", "512x2048xf32"}),
-        (66, 1024, 1024, False, jnp.float32, {"66x1024xf32", "1024x66xf32"}),
-        (129, 1024, 1024, False, jnp.float32, {"129x1024xf32", "1024x1024xf32"}),
-        (17, 512, 384, False, jnp.float32, {"17x512xf32", "512x384xf32"}),
-        (18, 512, 384, True, jnp.float32, {"18x512xf32", "18x384xf32", "512x18xf32"}),
-        (127, 512, 384, True, jnp.float32, {"127x512xf32", "512x384xf32"}),
-        (19, 512, 384, False, jnp.bfloat16, {"19x512xbf16", "19x384xbf16", "512x19xf32"}),
+        (31, 1024, 1024, False, jnp.float32, {"31x1024xf32", "1024x31xf32"}, 3),
+        (30, 2048, 512, False, jnp.float32, {"30x2048xf32", "30x512xf32", "2048x30xf32", "512x2048xf32"}, 3),
+        (1, 1024, 1024, False, jnp.float32, {"1x1024xf32", "1024x1xf32"}, 3),
+        (64, 1024, 1024, False, jnp.float32, {"64x1024xf32", "1024x64xf32"}, 3),
+        (65, 1024, 1024, False, jnp.float32, {"65x1024xf32", "1024x65xf32"}, 3),
+        (100, 512, 2048, False, jnp.float32, {"100x512xf32", "100x2048xf32", "512x100xf32"}, 3),
+        (129, 1024, 1024, False, jnp.float32, {"129x1024xf32", "1024x1024xf32"}, 1),
+        (17, 512, 384, False, jnp.float32, {"17x512xf32", "512x384xf32"}, 0),
+        (18, 512, 384, True, jnp.float32, {"18x512xf32", "18x384xf32", "512x18xf32"}, 2),
+        (127, 512, 384, True, jnp.float32, {"127x512xf32", "512x384xf32"}, 1),
+        (19, 512, 384, False, jnp.bfloat16, {"19x512xbf16", "19x384xbf16", "512x19xf32"}, 3),
     ],
 )
-def test_what_is_turned_are_the_smaller_matrices(rows, width, out, by_xla, dtype, turned, monkeypatch):
+def test_what_is_turned_are_the_smaller_matrices(rows, width, out, by_xla, dtype, turned, laid_out, monkeypatch):
     monkeypatch.setattr(_processor, "processor", lambda: {"vendor_id": "GenuineIntel"} if by_xla else {})
     x, kernel, weights = arrays(rows, width, out)
     work = jax.jit(product_and_gradients(dtype))
     lowered = work.lower(x, kernel, weights).as_text()
     assert set(re.findall(r"stablehlo.transpose .*tensor<(\S+)>\) ->", lowered)) == turned
+    assert lowered.count("stablehlo.case") == CASES * laid_out
     # Of few rows with a wide kernel the product is of columns, which XLA's library does not take.
-    by_columns = rows < 65 and kernel.size >= WIDE
+    by_columns = 1 < rows < 65 and kernel.size >= WIDE
     assert ("contracting_dims = [0] x [0]" in lowered) == by_columns
     (_, found), gradients = work(x, kernel, weights)
     expected = (x @ kernel, weights @ kernel.T, x.T @ weights)

@@ -1,5 +1,6 @@
 """Many runs are what the trainer makes of each, one after another, side by side and in processes."""
 
+import gc
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from aecf_jax import AECFConfig, AECFTrainer, DataConfig, Dataset, load_splits
 from aecf_jax.errors import InputError
-from aecf_jax.sweep import Progress, _choice, _train, fastest_way, train_many
+from aecf_jax.sweep import Progress, _choice, _train, _workers, fastest_way, train_many
 from aecf_jax.sweep._groups import grouped
 from aecf_jax.sweep._program import sweep_program
 from aecf_jax.sweep._train import GroupTrainer
@@ -132,6 +133,16 @@ def test_the_fastest_way_is_the_one_that_a_trial_shows(sequence, monkeypatch):
     assert "by a trial (sequence" in str(tried)
     monkeypatch.setattr(_choice, "seconds_in_processes", lambda *_arguments, workers: (0.0, 1e12))
     assert fastest_way(configs, TRAIN, CHECKS, workers=2).how == "processes"
+
+
+def test_a_process_looks_for_garbage_as_seldom_as_its_parent():
+    before = gc.get_threshold()
+    gc.set_threshold(12_345, *before[1:])
+    try:
+        with _workers._processes(1, None, None) as (pool,):
+            assert pool.submit(gc.get_threshold).result()[0] == 12_345
+    finally:
+        gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize(("together", "way"), [(0.0, "vmap"), (1e9, "sequence")])
