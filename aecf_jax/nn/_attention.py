@@ -205,7 +205,8 @@ class MultimodalAttentionPool(nn.Module):
             left, info = self.curriculum_masking(weights, jnp.broadcast_to(present[:, None], weights.shape), key=draw)
         mixing = left * scale
         # Measured (docs/performance.md): the gain is products of fewer rows, the price smaller ones, each of a head.
-        many = mixing.shape[0] >= _ROWS and self.embed_dim >= _WIDTH * self.num_heads
+        rows = mixing.shape[0]  # No number where a program is exported for any.
+        many = isinstance(rows, int) and rows >= _ROWS and self.embed_dim >= _WIDTH * self.num_heads
         first = many and query.shape[1] < keys.shape[1] and jax.default_backend() == "cpu"
         output = self._mixed_first(values, mixing) if first else self.joined(self.projected(values), mixing)
         return output, _mean_over_heads(weights, left, info)

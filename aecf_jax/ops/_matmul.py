@@ -50,7 +50,7 @@ def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, A
     """The product, and what its gradient needs, rounded already."""
     x, kernel = (_rounded(array, dtype, kernel) for array in (x, kernel))
     rows = x.reshape(-1, x.shape[-1])
-    if not (1 < len(rows) <= _FEW and kernel.size >= _WIDE and kernel.dtype == jnp.float32):
+    if not (_are_few(rows, _FEW) and len(rows) > 1 and kernel.size >= _WIDE and kernel.dtype == jnp.float32):
         return _product(x, kernel), (x, kernel, None)
     # XLA:CPU multiplies columns by itself; its library for rows lays the kernel out anew before, which takes as long
     # as to multiply thirty rows.
@@ -73,7 +73,7 @@ def _backward(dtype: Any, kept: tuple[Array, Array, Array | None], gradient: Arr
 
 def _gradient_of_rows(gradient: Array, kernel: Array) -> Array:
     """The product of a gradient and a kernel's transpose."""
-    few = 4 * len(gradient) * sum(kernel.shape) <= kernel.size
+    few = _are_few(gradient, kernel.size // (4 * sum(kernel.shape)))
     # XLA's library multiplies what is folded as fast as what is laid out, unless the kernel is wide.
     folded = kernel.dtype == jnp.float32 and not multiplies_by_xla()
     if few and kernel.size >= (_WIDE if folded else _LARGE):
@@ -82,6 +82,11 @@ def _gradient_of_rows(gradient: Array, kernel: Array) -> Array:
 
 
 _matmul.defvjp(_forward, _backward)
+
+
+def _are_few(rows: Array, most: int) -> bool:
+    """Returns whether there are at most so many; not where a program is exported for any number."""
+    return isinstance(rows.shape[0], int) and rows.shape[0] <= most
 
 
 def _rounded(x: Array, dtype: Any, kernel: Array) -> Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from aecf_jax import AECF_CLIP, AECFConfig
 from aecf_jax.errors import InputError
@@ -348,3 +349,13 @@ def test_other_devices_project_first(monkeypatch):
     _, usual = pooled_many(256, 3, 1, 2, mixed_first=False)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert pooled_many(256, 3, 1, 2)[1] == usual
+
+
+def test_a_pool_is_exported_for_any_number_of_rows():
+    module, query = MultimodalAttentionPool(128, 2), jnp.ones((1, 1, 128))
+    params = module.init(jax.random.key(0), query, jnp.ones((1, 3, 128)))
+    (rows,) = export.symbolic_shape("rows")
+    work = jax.jit(lambda keys: module.apply(params, query, keys)[0])
+    exported = export.export(work)(jax.ShapeDtypeStruct((rows, 3, 128), jnp.float32))
+    keys = jax.random.normal(jax.random.key(1), (300, 3, 128))
+    np.testing.assert_allclose(exported.call(keys), work(keys), atol=1e-5)

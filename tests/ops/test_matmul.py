@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from aecf_jax.ops import _processor, biased, matmul, summed_rows
 
@@ -154,3 +155,13 @@ def test_a_narrow_kernels_gradient_is_multiplied_as_it_lies():
     # Folded in, the transposition of the result would make it (2048, 2), from 2,048 columns one after another.
     assert any("f32[2,2048]" in line for line in products)
     assert not any("f32[2048,2]" in line for line in products)
+
+
+def test_a_program_for_any_number_of_rows_takes_the_path_of_many():
+    kernel = np.random.default_rng(0).normal(size=(1024, 1024)).astype(np.float32)
+    (rows,) = export.symbolic_shape("rows")
+    work = jax.jit(lambda x: matmul(x, kernel))
+    exported = export.export(work)(jax.ShapeDtypeStruct((rows, 1024), jnp.float32))
+    for many in (1, 3, 200):
+        x = np.random.default_rng(many).normal(size=(many, 1024)).astype(np.float32)
+        assert error(exported.call(x), x.astype(np.float64) @ kernel.astype(np.float64)) < 2e-6
