@@ -293,9 +293,12 @@ def test_the_largest_entries_are_present_and_the_first_of_equal_ones(most):
     np.testing.assert_array_equal(present & np.asarray(found), expected)
 
 
-def pooled_many(rows, entries, queries, heads, *, padding=True, mixed_first=True, width=128, **attributes):
+def pooled_many(
+    rows, entries, queries, heads, *, padding=True, mixed_first=True, width=128, of=jnp.float32, **attributes
+):
     """Output, information and gradients of a pool that is large enough to mix before it projects, and its program."""
     query, keys = (jax.random.normal(jax.random.key(n), (rows, n, width)) for n in (queries, entries))
+    keys = keys.astype(of)
     hidden = jax.random.bernoulli(jax.random.key(2), 0.3, (rows, entries)).at[0].set(True) if padding else None
     module = MultimodalAttentionPool(width, heads, **attributes)
     params = jax.tree.map(lambda leaf: leaf + 0.1, module.init(jax.random.key(3), query, keys))
@@ -322,6 +325,7 @@ def pooled_many(rows, entries, queries, heads, *, padding=True, mixed_first=True
         ((257, 3, 2, 1), {"bias": False, "padding": False}),
         ((256, 10, 1, 2), {"curriculum_masking": CERTAIN, "dropout": 0.3}),
         ((258, 4, 3, 2), {"curriculum_masking": CERTAIN, "remat": True}),
+        ((256, 3, 1, 2), {"of": jnp.bfloat16}),
     ],
     ids=str,
 )
@@ -330,8 +334,10 @@ def test_mixing_before_projecting_is_the_same(shape, attributes):
     found, program = pooled_many(*shape, **attributes)
     expected, usual = pooled_many(*shape, mixed_first=False, **attributes)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        # float32 sums of up to 2,580 products.
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * max(1.0, float(np.abs(other).max())))
+        assert one.dtype == other.dtype
+        # float32 sums of up to 2,580 products; a gradient in bfloat16 is a sum of two that are rounded to 8 bits.
+        one, other, least = *(np.asarray(leaf, np.float64) for leaf in (one, other)), jnp.finfo(one.dtype).eps
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=max(1e-5, least) * max(1.0, np.abs(other).max()))
     every, own = f"tensor<{rows}x{entries}x128xf32>, tensor<128x128xf32>", f"tensor<128x{128 // heads}xf32>"
     assert every in usual
     assert every not in program

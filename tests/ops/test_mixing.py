@@ -26,6 +26,15 @@ def test_sums_and_gradients_are_those_of_float64(sums, entries):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_sums_are_of_float32_and_gradients_of_the_type_that_came_in(dtype):
+    weights, entries = jnp.full((2, 1, 3), 1 / 3), jnp.ones((2, 3, 4), dtype)
+    assert weighted_sums(weights, entries).dtype == jnp.float32
+    to_entries = jax.grad(lambda entries: jnp.sum(weighted_sums(weights, entries)))(entries)
+    np.testing.assert_array_equal(to_entries, jnp.full((2, 3, 4), 1 / 3, dtype))
+    assert to_entries.dtype == dtype
+
+
 def test_a_few_entries_are_added_term_by_term():
     few, many = (
         jax.jit(weighted_sums).lower(jnp.ones((2, 1, count)), jnp.ones((2, count, 4))).as_text() for count in (8, 9)
