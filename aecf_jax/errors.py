@@ -85,13 +85,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Returns a hint with the known name nearest to a misspelt one, or the known names if none is near.
 
     Args:
-        name: the name that is not known.
+        name: the name that is perhaps not known; for one that is, there is no hint.
         known: the names that are.
 
     >>> nearest("learning_rat", ["learning_rate", "epochs"])
     'Did you mean `learning_rate`?'
     """
     names = list(known)
+    if name in names:
+        return ""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(names)}."
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Key
 from aecf_jax.config import AECFConfig, TaskType
 from aecf_jax.errors import InputError, require
 from aecf_jax.nn import AECF, check_features, init_variables, validate_tensor_input
-from aecf_jax.rng import Stream, stream_key
+from aecf_jax.rng import Stream, seed_key, stream_key
 from aecf_jax.types import FusionOutput
 
 
@@ -45,8 +45,10 @@ class AECF_CLIP:  # noqa: N801  (the name that PyTorch users know)
         """
         self.config = config
         self.module = AECF(config)
-        key = stream_key(jax.random.key(config.seed if seed is None else seed), Stream.INIT)
-        self.variables: Mapping[str, Any] = init_variables(config, key=key) if variables is None else variables
+        if variables is None:
+            root = seed_key(config.seed if seed is None else seed)
+            variables = init_variables(config, key=stream_key(root, Stream.INIT))
+        self.variables: Mapping[str, Any] = variables
 
     def __call__(
         self, features: Mapping[str, Any], present: Bool[Array | np.ndarray, "batch modality"] | None = None

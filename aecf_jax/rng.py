@@ -4,9 +4,11 @@ No key is ever carried from step to step, so that a run which is stopped and res
 """
 
 import enum
+import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.extend.random import define_prng_impl
 from jaxtyping import Array, Int, Integer, Key, UInt, UInt32
@@ -47,10 +49,32 @@ def stream_key(root: Key[Array, ""], stream: Stream, *position: int | Int[Array,
     >>> bool(jax.numpy.all(key == stream_key(jax.random.key(0), Stream.DROPOUT, 7)))
     True
     """
-    key = jax.random.fold_in(hashed_key(root), int(stream))
-    for index in position:
-        key = jax.random.fold_in(key, index)
+    return _at(root, *position, stream=int(stream))
+
+
+# One program, where each of these by itself would be several.
+@functools.partial(jax.jit, static_argnames="stream")
+def _at(root: Key[Array, ""], *position: int | Int[Array, ""], stream: int) -> Key[Array, ""]:
+    """The key."""
+    key = hashed_key(root)
+    for index in (stream, *position):
+        key = jax.random.fold_in(made_once(key), index)
     return key
+
+
+def seed_key(seed: int) -> Key[Array, ""]:
+    """Returns `jax.random.key(seed)`, without compiling what makes it.
+
+    Args:
+        seed: of a run.
+
+    >>> import jax
+    >>> bool(seed_key(7) == jax.random.key(7))
+    True
+    """
+    if jax.config.jax_default_prng_impl != "threefry2x32" or not 0 <= seed < 2**32:
+        return jax.random.key(seed)
+    return jax.random.wrap_key_data(jax.device_put(np.array([0, seed], np.uint32)), impl="threefry2x32")
 
 
 def hashed_key(key: Key[Array, ""]) -> Key[Array, ""]:
@@ -89,6 +113,7 @@ def made_once(keys: Key[Array, "*shape"]) -> Key[Array, "*shape"]:
     return jax.random.wrap_key_data(words, impl=jax.random.key_impl(keys))
 
 
+@functools.partial(jax.jit, static_argnames="purpose")
 def _child(words: UInt32[Array, "2"], number: Integer[Array, "*shape"], purpose: int) -> UInt32[Array, "*shape 2"]:
     """Returns the words of a key's children: of two numbers, or of two keys, they are never the same.
 

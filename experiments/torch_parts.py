@@ -129,21 +129,24 @@ def latency_ways(work: Workload, batch: int, calls: int, *, compiled: bool) -> W
 
 
 _JAX_START = """
-import numpy as np, jax, jax.numpy as jnp
+import numpy as np, jax
 from aecf_jax.bench import random_rows
 from aecf_jax.config import Workload
+from aecf_jax.rng import seed_key
 from aecf_jax.train import make_train_chunk
 from aecf_jax.trainer import checkpoint_tree, on_device
+set_aside()
 work = Workload(rows=512 * steps); data = random_rows(work); config = work.config()
 chunk = make_train_chunk(config, steps)
 tree = checkpoint_tree(config)
-order = jnp.asarray(np.arange(work.rows, dtype=np.int32).reshape(steps, 512))
-root = jax.random.key(0)
+order = jax.device_put(np.arange(work.rows, dtype=np.int32).reshape(steps, 512))
+root = seed_key(0)
 jax.block_until_ready(chunk(tree["state"], tree["constants"], on_device(data), order, 0, root, length=steps))
 """
 _TORCH_START = """
 import numpy as np, torch
 from torch.nn import functional as F
+set_aside()
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
 features = torch.from_numpy(rng.standard_normal((512 * steps, 2, 512), np.float32))
@@ -190,7 +193,8 @@ def _started(program: str, steps: int, environment: dict[str, str]) -> list[floa
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     first = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); steps = {steps}\n"
-    first += "import gc; gc.set_threshold(10_000)\n"  # As the command line does; both libraries gain.
+    # As the command line does; both libraries gain.
+    first += "import gc; gc.set_threshold(10_000); gc.disable(); set_aside = lambda: (gc.freeze(), gc.enable())\n"
     given = os.environ | environment | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-c", first + program + _AFTER]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=given)

@@ -37,6 +37,7 @@ def test_text_is_shown_without_quotes_and_other_values_as_they_are():
 def test_the_nearest_name_is_offered_and_all_names_where_none_is_near():
     assert nearest("epoch", ["epochs", "seed"]) == "Did you mean `epochs`?"
     assert nearest("xyz", ["epochs", "seed"]) == "Known: epochs, seed."
+    assert nearest("seed", iter(["epochs", "seed"])) == ""
 
 
 def test_a_missing_extra_is_named_with_its_command():

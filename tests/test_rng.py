@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aecf_jax.rng import HASHED, Stream, hashed_key, made_once, stream_key
+from aecf_jax.bench import counted_programs
+from aecf_jax.rng import HASHED, Stream, hashed_key, made_once, seed_key, stream_key
 
 ROOT = jax.random.key(0)
 MANY = 1 << 14
@@ -53,6 +54,28 @@ def test_the_same_place_has_the_same_key():
 def test_streams_and_positions_have_different_keys():
     keys = {data(stream, *position) for stream, position in itertools.product(Stream, [(), (0,), (1,), (0, 0), (1, 0)])}
     assert len(keys) == len(Stream) * 5
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1, 2**31, 2**32 - 1, 2**32 + 5, 2**40])
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_key_of_a_seed_is_that_of_jax(seed, wide):
+    with jax.enable_x64(wide):
+        np.testing.assert_array_equal(words(seed_key(seed)), words(jax.random.key(seed)))
+
+
+def test_the_key_of_a_seed_is_of_the_kind_that_jax_is_told():
+    with jax.default_prng_impl("rbg"):
+        found, expected = seed_key(3), jax.random.key(3)
+    assert found.dtype == expected.dtype != seed_key(3).dtype
+    np.testing.assert_array_equal(words(found), words(expected))
+
+
+def test_the_key_of_a_seed_compiles_nothing_and_that_of_a_place_one_program():
+    with counted_programs() as count:
+        root = seed_key(5)
+        assert count() == 0
+        stream_key(root, Stream.NOISE, *range(11))  # No other test has as many.
+        assert count() <= 1
 
 
 def test_a_traced_position_gives_the_key_of_the_number():

@@ -18,6 +18,7 @@ from aecf_jax.evaluate import evaluate_subsets, predict, subset_count
 from aecf_jax.metrics import average_precision, average_precision_on_host, evaluate_predictions
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import AECF, init_variables
+from aecf_jax.rng import seed_key
 from aecf_jax.train import TrainChunk, epoch_order, init_state, numbers
 from aecf_jax.trainer import on_device
 
@@ -39,10 +40,10 @@ class TrainingSteps:
     def __init__(self, config: AECFConfig, data: Dataset, steps: int, order: np.ndarray | None = None) -> None:
         self.steps, self._config, self._epoch = steps, config, max(1, len(data) // config.batch_size)
         self.chunk = TrainChunk(config, self._epoch)
-        self.variables = init_variables(config, key=jax.random.key(config.seed))
+        self.variables = init_variables(config, key=seed_key(config.seed))
         self._state = init_state(jax.tree.map(jnp.copy, self.variables["params"]), self.chunk.optimizer, config)
         self._data = on_device(data)
-        self._root = jax.random.key(config.seed)
+        self._root = seed_key(config.seed)
         drawn = epoch_order(self._root, 0, rows=len(data), steps=self._epoch, batch_size=config.batch_size)
         self._order = drawn if order is None else jnp.asarray(order, jnp.int32)
 
@@ -88,7 +89,7 @@ def inference(work: Workload, *, repeats: int) -> list[Figure]:
         repeats: turns that count.
     """
     config = work.config()
-    module, variables = AECF(config), init_variables(config, key=jax.random.key(0))
+    module, variables = AECF(config), init_variables(config, key=seed_key(0))
     ways: dict[str, Way] = {}
     for batch in (1, 64, _ROWS):
         rows = dict(random_rows(work, batch).features)
@@ -156,7 +157,7 @@ def reading(work: Workload, *, repeats: int) -> list[Figure]:
     name, array = next(iter(data.features.items()))
     rows = np.random.default_rng(0).permutation(work.rows)[: min(work.rows, 16 * work.batch)]
     megabytes = len(rows) * work.width * array.itemsize / 1e6
-    key = jax.random.key(0)
+    key = seed_key(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.npy"
         np.save(path, array)

@@ -18,8 +18,7 @@ from aecf_jax.data import SOURCES, Splits, fingerprint, load_splits
 from aecf_jax.errors import require
 from aecf_jax.evaluate import MAX_SUBSETS, subset_count
 from aecf_jax.model import AECF_CLIP
-from aecf_jax.nn import init_variables
-from aecf_jax.trainer import load_model
+from aecf_jax.trainer import abstract_tree, load_model
 
 
 def use_compile_cache(wanted: bool) -> None:
@@ -128,8 +127,8 @@ def parameter_count(config: AECFConfig) -> int:
     Args:
         config: the model's configuration.
     """
-    abstract = jax.eval_shape(lambda key: init_variables(config, key=key), jax.random.key(0))
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(abstract["params"]))
+    params = abstract_tree(config)["state"].params
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
 def feasible_sizes(config: AECFConfig) -> tuple[int, ...] | None:

@@ -15,6 +15,7 @@ from aecf_jax.interop._settings import gated_config, pooled_config, used_encoder
 from aecf_jax.interop._state import Found, read_checkpoint
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import init_variables, torch_layout, torch_names
+from aecf_jax.rng import seed_key
 
 _POOL = "in_proj_weight"
 _UNNEEDED: Mapping[str, str] = {
@@ -140,7 +141,7 @@ def _named(prefix: str, layers: list[Layer], *, alone: bool) -> dict[str, np.nda
 
 def _parameters(config: AECFConfig, held: Mapping[tuple[str, ...], np.ndarray]) -> dict[str, Any]:
     """Returns the tree of parameters, after checking that every leaf is there, of its shape, and finite."""
-    template = jax.eval_shape(partial(init_variables, config), key=jax.random.key(0))["params"]
+    template = jax.eval_shape(partial(init_variables, config), key=seed_key(0))["params"]
     missing = dict(held)
 
     def leaf(path: Any, like: Any) -> np.ndarray:
@@ -159,7 +160,7 @@ def _parameters(config: AECFConfig, held: Mapping[tuple[str, ...], np.ndarray]) 
 
 def _imported(config: AECFConfig, params: Any, generation: str, found: Found, notes: Sequence[str]) -> Imported:
     """Returns a model with its parameters, and constants that change nothing."""
-    template = jax.eval_shape(partial(init_variables, config), key=jax.random.key(0))["constants"]
+    template = jax.eval_shape(partial(init_variables, config), key=seed_key(0))["constants"]
     zeros = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), template)
     constants = zeros | {"scale": jax.tree.map(jax.numpy.ones_like, zeros["scale"])}
     variables = {"params": jax.tree.map(jax.numpy.asarray, params), "constants": constants}

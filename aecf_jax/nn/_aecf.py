@@ -1,5 +1,6 @@
 """The whole model: encode what is present, weigh it, mix it, predict."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -183,9 +184,15 @@ def init_variables(config: AECFConfig, *, key: Key[Array, ""]) -> dict[str, Any]
     >>> sorted(variables), variables["constants"]["prior"].shape
     (['constants', 'params'], (3,))
     """
+    return dict(_initial(key, config=config))
+
+
+# Under jit: one program instead of a hundred small ones, and parameters can be created sharded.
+@functools.partial(jax.jit, static_argnames="config")
+def _initial(key: Key[Array, ""], *, config: AECFConfig) -> Any:
+    """The variables."""
     features = {name: jnp.zeros((1, width)) for name, width in zip(config.modalities, config.widths, strict=True)}
-    # Under jit: one program instead of a hundred small ones, and parameters can be created sharded.
-    return dict(jax.jit(lambda key: AECF(config).init(made_once(key), features))(key))
+    return AECF(config).init(made_once(key), features)
 
 
 def _make_encoder(config: AECFConfig, modality: str, width: int, dtype: Any) -> nn.Module:

@@ -17,6 +17,7 @@ from aecf_jax.errors import require
 from aecf_jax.nn._curriculum import CurriculumMasking, MaskingInfo
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._inputs import validate_tensor_input
+from aecf_jax.nn._parameter import parameter
 from aecf_jax.ops import biased, gate_entropy, masked_softmax, matmul, weighted_sums
 from aecf_jax.rng import HASHED, hashed_key
 
@@ -83,12 +84,12 @@ class MultimodalAttentionPool(nn.Module):
         """Names the parameters."""
         width = self.embed_dim
         # One matrix, as PyTorch draws it: the fan of the uniform distribution is that of all three together.
-        self.in_kernel = self.param("in_kernel", nn.initializers.xavier_uniform(), (width, 3 * width), jnp.float32)
+        self.in_kernel = parameter(self, "in_kernel", nn.initializers.xavier_uniform(), (width, 3 * width))
         if self.bias:
-            self.in_bias = self.param("in_bias", nn.initializers.zeros_init(), (3 * width,), jnp.float32)
-        self.out_kernel = self.param("out_kernel", nn.initializers.lecun_normal(), (width, width), jnp.float32)
+            self.in_bias = parameter(self, "in_bias", nn.initializers.zeros_init(), (3 * width,))
+        self.out_kernel = parameter(self, "out_kernel", nn.initializers.lecun_normal(), (width, width))
         if self.bias:
-            self.out_bias = self.param("out_bias", nn.initializers.zeros_init(), (width,), jnp.float32)
+            self.out_bias = parameter(self, "out_bias", nn.initializers.zeros_init(), (width,))
         self.drop = Dropout(self.dropout)
 
     def __call__(

@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from aecf_jax.nn._parameter import parameter
 from aecf_jax.ops import biased, matmul
 
 
@@ -28,7 +29,7 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch out"]:
         """Returns the layer's output."""
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.width), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.width,), jnp.float32)
+        kernel = parameter(self, "kernel", self.kernel_init, (x.shape[-1], self.width))
+        bias = parameter(self, "bias", nn.initializers.zeros_init(), (self.width,))
         product = matmul(x, kernel, dtype=self.dtype)
         return biased(product, bias)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from aecf_jax.errors import require
 from aecf_jax.nn._attention import AttentionInfo, MultimodalAttentionPool
 from aecf_jax.nn._curriculum import CurriculumMasking
+from aecf_jax.nn._parameter import parameter
 
 
 class FusionPool(nn.Module):
@@ -27,7 +28,7 @@ class FusionPool(nn.Module):
         """Names the query."""
         width = self.pool.embed_dim
         start = nn.initializers.normal(math.sqrt(2.0 / width))
-        self.fusion_query = self.param("fusion_query", start, (1, 1, width), jnp.float32)
+        self.fusion_query = parameter(self, "fusion_query", start, (1, 1, width))
 
     def __call__(
         self, modalities: Float[Array, "batch entries embed"],

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from aecf_jax.errors import require
 from aecf_jax.nn._inputs import validate_tensor_input
 from aecf_jax.nn._mlp import MLP, first_kernel
+from aecf_jax.nn._parameter import parameter
 from aecf_jax.ops import gate_entropy, masked_softmax, normalized_sigmoid
 from aecf_jax.types import Scalar
 
@@ -95,5 +96,5 @@ class AdaptiveGate(nn.Module):
         if not self.learnable_temp:
             return jnp.float32(self.init_temp)
         start = nn.initializers.constant(math.log(self.init_temp))
-        log_temperature = self.param("log_temperature", start, (), jnp.float32)
+        log_temperature = parameter(self, "log_temperature", start, ())
         return jnp.maximum(jnp.exp(log_temperature), self.min_temp)

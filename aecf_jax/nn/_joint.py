@@ -10,6 +10,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.nn._dtype import compute_dtype
 from aecf_jax.nn._heads import OutputHeadFactory
 from aecf_jax.nn._mlp import MLP
+from aecf_jax.nn._parameter import parameter
 from aecf_jax.nn._split import SplitHead
 from aecf_jax.ops import gate_entropy, renormalized
 from aecf_jax.types import FusionOutput
@@ -122,8 +123,8 @@ class LowRankFusion(_Joint):
         """Names the maps and the head."""
         super().setup()
         count, width = len(self.config.modalities), self.config.embed_width
-        self.kernel = self.param("kernel", nn.initializers.lecun_normal(), (count * width, _RANK * width))
-        self.mixing = self.param("mixing", nn.initializers.constant(1.0 / _RANK), (_RANK,))
+        self.kernel = parameter(self, "kernel", nn.initializers.lecun_normal(), (count * width, _RANK * width))
+        self.mixing = parameter(self, "mixing", nn.initializers.constant(1.0 / _RANK), (_RANK,))
 
     def _parts(self, encoded: Array) -> Any:
         """Every modality's factors, (batch, modality, rank, embed)."""
@@ -151,7 +152,7 @@ class TransformerFusion(_Joint):
         count, width = len(self.config.modalities), self.config.embed_width
         heads = next(heads for heads in range(min(_HEADS, width), 0, -1) if width % heads == 0)
         start = nn.initializers.normal(0.02)
-        self.names = self.param("names", start, (count + 1, width))
+        self.names = parameter(self, "names", start, (count + 1, width))
         self.norms = [nn.LayerNorm(dtype=jnp.float32) for _ in range(3)]
         self.attend = nn.MultiHeadDotProductAttention(heads, dtype=compute_dtype(self.config))
         self.widen = MLP((2 * width,), width, "gelu", self.config.head_dropout, dtype=compute_dtype(self.config))

@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from aecf_jax.nn._dropout import Dropout
 from aecf_jax.nn._mlp import MLP
+from aecf_jax.nn._parameter import parameter
 from aecf_jax.ops import biased, matmul
 from aecf_jax.types import Scalar
 
@@ -42,10 +43,10 @@ class SplitHead(nn.Module):
         first = self.hidden_dims[0] if self.hidden_dims else self.output_dim
         start = nn.initializers.zeros_init() if self.zero else nn.initializers.lecun_normal()
         inner = nn.initializers.lecun_normal() if self.hidden_dims else start
-        self.kernel = self.param("kernel", inner, (self.modalities * self.width, first))
-        self.bias = self.param("bias", nn.initializers.zeros_init(), (first,))
+        self.kernel = parameter(self, "kernel", inner, (self.modalities * self.width, first))
+        self.bias = parameter(self, "bias", nn.initializers.zeros_init(), (first,))
         if self.bits:
-            self.present_kernel = self.param("present_kernel", inner, (self.modalities, first))
+            self.present_kernel = parameter(self, "present_kernel", inner, (self.modalities, first))
         if self.hidden_dims:
             self.drop = Dropout(self.dropout, "relu")
             self.rest = MLP(self.hidden_dims[1:], self.output_dim, dropout=self.dropout, last_init=start,

@@ -17,9 +17,10 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset
 from aecf_jax.errors import require
 from aecf_jax.model import AECF_CLIP
+from aecf_jax.rng import seed_key
 from aecf_jax.sweep._groups import Group
 from aecf_jax.sweep._program import RUNS, RunData, RunOwn, RunState, SweepProgram, cut_runs, stacked, sweep_program
-from aecf_jax.train import hidden_pattern, numbers, with_numbers
+from aecf_jax.train import hidden_pattern, numbers
 from aecf_jax.trainer import Memory, Validation, as_dataset, checkpoint_tree, fitted_constants, on_device
 
 Ended = Literal["completed", "early", "diverged"]
@@ -104,8 +105,6 @@ class GroupTrainer:
         self._train: Dataset = as_dataset(train, group.program, "train")
         self._checks = as_dataset(validation, group.program, "validation").take(slice(0, group.checked))
         self._program: SweepProgram = sweep_program(group.program, group.plan)
-        self._pattern = jax.jit(lambda root, values, present: hidden_pattern(
-            present, config=with_numbers(group.program, values), root=root))  # fmt: skip
         variables = checkpoint_tree(group.program)
         fitted = fitted_constants({"params": variables["state"].params, "constants": variables["constants"]},
                                   group.program, self._train)  # fmt: skip
@@ -180,12 +179,12 @@ class GroupTrainer:
     def _started(self, config: AECFConfig) -> tuple[RunState, RunOwn]:
         """Returns a run at its start."""
         root, values = (
-            jax.random.key(config.seed),
+            seed_key(config.seed),
             {name: jnp.float32(value) for name, value in numbers(config).items()},
         )
         state = checkpoint_tree(config)["state"]
         best = jax.tree.map(jnp.copy, state.evaluated)  # The state is given away.
-        visible = self._pattern(root, values, self._data.checks.present)
+        visible = hidden_pattern(self._data.checks.present, config=config, root=root)
         return RunState(state, best, jnp.float32(jnp.inf)), RunOwn(root, values, visible, jnp.ones((), bool))
 
     def _stacked(self, configs: Sequence[AECFConfig]) -> _Together:

@@ -124,9 +124,10 @@ def _prepare(
 ) -> None:
     """Makes a process ready: it keeps to one core, leaves Ctrl-C to its parent, and ends when that is gone.
 
-    It looks for garbage as seldom as its parent, and compiles into the same cache.
+    It looks for garbage as seldom as its parent, and never among what it has imported; it compiles into the same cache.
     """
     gc.set_threshold(*objects)
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_outlive_not, args=(parent,), daemon=True).start()
     if core is not None:

@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Key
 
 from aecf_jax.errors import require
+from aecf_jax.rng import seed_key
 
 DATA, MODEL = "data", "model"
 
@@ -154,7 +155,7 @@ def root_key(seed: int, mesh: Mesh | None) -> Key[Array, ""]:
         seed: the run's.
         mesh: the devices; None: one.
     """
-    key = jax.random.key(seed)
+    key = seed_key(seed)
     if mesh is None:
         return key
     return jax.random.wrap_key_data(placed(jax.random.key_data(key), everywhere(mesh)))

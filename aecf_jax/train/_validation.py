@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Key
 
@@ -33,7 +34,7 @@ class ValidationInfo:
 
 
 def hidden_pattern(
-    present: Bool[Array, "rows modality"], *, config: AECFConfig, root: Key[Array, ""]
+    present: Bool[Array | np.ndarray, "rows modality"], *, config: AECFConfig, root: Key[Array, ""]
 ) -> Bool[Array, "rows modality"]:
     """Returns what validation leaves visible, drawn once for a run: each modality hidden by chance, as in training.
 
@@ -44,6 +45,13 @@ def hidden_pattern(
         config: the curriculum's probability.
         root: the run's key.
     """
+    return _pattern(present, root, numbers(config), config=program_config(config))
+
+
+@compiled(static_argnames="config")
+def _pattern(present: Array, root: Key[Array, ""], values: Numbers, *, config: AECFConfig) -> Array:
+    """What configurations that differ in numbers alone share."""
+    config = with_numbers(config, values)
     acts = config.curriculum_mask and config.masking_strategy != "none"
     weights = renormalized(present.astype(jnp.float32))
     key = stream_key(root, Stream.VALIDATION)

@@ -4,6 +4,7 @@ from aecf_jax.trainer._inputs import as_dataset as as_dataset
 from aecf_jax.trainer._inputs import fitted_constants as fitted_constants
 from aecf_jax.trainer._inputs import on_device as on_device
 from aecf_jax.trainer._inputs import told_labels as told_labels
+from aecf_jax.trainer._load import abstract_tree as abstract_tree
 from aecf_jax.trainer._load import checkpoint_tree as checkpoint_tree
 from aecf_jax.trainer._load import load_model as load_model
 from aecf_jax.trainer._memory import Memory as Memory

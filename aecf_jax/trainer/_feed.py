@@ -13,6 +13,7 @@ from jaxtyping import Array, Int
 
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset, chunk_rows, gathered
+from aecf_jax.rng import seed_key
 from aecf_jax.train import (
     StepInfo,
     TrainChunk,
@@ -66,7 +67,7 @@ class Order(NamedTuple):
         """
         plan = self.plan
         if self.block is None:
-            root = jax.random.key(self.seed)
+            root = seed_key(self.seed)
             return epoch_order(root, epoch, rows=self.rows, steps=plan.steps_per_epoch, batch_size=plan.batch_size)
         starts = (0, *plan.bounds[:-1])
         chunks = [self.chunk(epoch * plan.steps_per_epoch + start, bound - start)

@@ -14,7 +14,7 @@ from aecf_jax.config import AECFConfig
 from aecf_jax.errors import InputError, message
 from aecf_jax.model import AECF_CLIP
 from aecf_jax.nn import init_variables
-from aecf_jax.rng import Stream, stream_key
+from aecf_jax.rng import Stream, seed_key, stream_key
 from aecf_jax.train import compiler_options, init_state, make_optimizer, program_config, tree_shardings
 
 _PROGRAMS_KEPT = 16
@@ -68,7 +68,7 @@ def checkpoint_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, A
         config: all settings.
         mesh: the devices that it is made on, none of which ever holds what the others do; None: one.
     """
-    return _tree_program(program_config(config), mesh)(jax.random.key(config.seed))
+    return _tree_program(program_config(config), mesh)(seed_key(config.seed))
 
 
 def abstract_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def abstract_tree(config: AECFConfig, mesh: Mesh | None = None) -> dict[str, Any
         config: all settings.
         mesh: the devices; None: one.
     """
-    shapes = jax.eval_shape(_new_tree(program_config(config)), jax.random.key(0))
+    shapes = jax.eval_shape(_new_tree(program_config(config)), seed_key(0))
     if mesh is None:
         return shapes
     return jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -101,8 +101,8 @@ def _new_tree(config: AECFConfig) -> Callable[[Key[Array, ""]], dict[str, Any]]:
 def _tree_program(config: AECFConfig, mesh: Mesh | None) -> Callable[[Key[Array, ""]], dict[str, Any]]:
     """Returns the same as one program, where the optimizer's moments alone would be a hundred."""
     tree = _new_tree(config)
-    shardings = None if mesh is None else tree_shardings(jax.eval_shape(tree, jax.random.key(0)), mesh)
-    return jax.jit(tree, out_shardings=shardings, compiler_options=compiler_options())
+    shardings = None if mesh is None else tree_shardings(jax.eval_shape(tree, seed_key(0)), mesh)
+    return jax.jit(tree, out_shardings=shardings, compiler_options=compiler_options(config))
 
 
 def model_variables(tree: dict[str, Any]) -> dict[str, Any]:

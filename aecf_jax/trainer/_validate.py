@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array
@@ -12,6 +11,7 @@ from jaxtyping import Array
 from aecf_jax.config import AECFConfig
 from aecf_jax.data import Dataset, in_memory
 from aecf_jax.metrics import evaluate_predictions
+from aecf_jax.rng import seed_key
 from aecf_jax.train import (
     along_data,
     assembled,
@@ -47,8 +47,8 @@ class Validation:
         self, dataset: Dataset, config: AECFConfig, *, streamed: bool = False, mesh: Mesh | None = None
     ) -> None:
         self._config, self._dataset, self._mesh = config, dataset, mesh
-        root = jax.random.key(config.seed)
-        self._visible = np.asarray(hidden_pattern(jnp.asarray(dataset.present), config=config, root=root))
+        root = seed_key(config.seed)
+        self._visible = np.asarray(hidden_pattern(dataset.present, config=config, root=root))
         self._rows = list(_pieces(len(dataset), shards(mesh)))
         self._blocks = None if streamed else [self._block(rows) for rows in self._rows]
 

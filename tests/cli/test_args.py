@@ -5,10 +5,11 @@ import gc
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from aecf_jax.cli import main
+from aecf_jax.cli import _main, main
 from aecf_jax.cli._args import field_docs, parsed, train_flags
 from aecf_jax.cli._settings import FROM_DATA, data_config, make_defaults, model_config, reject_unread
 from aecf_jax.cli._verbs import VERBS
@@ -187,6 +188,23 @@ def test_garbage_is_looked_for_seldom_in_a_process_of_its_own_alone(monkeypatch,
         monkeypatch.setattr(sys, "argv", ["aecf-jax", "--version"])
         assert main() == 0
         assert gc.get_threshold()[0] > 10 * 700
+        assert gc.isenabled()
     finally:
         gc.set_threshold(*before)
     assert len(set(capsys.readouterr().out.splitlines())) == 1
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_garbage_is_looked_for_when_a_verb_is_imported_and_not_among_what_was(alone, monkeypatch):
+    before, frozen, seen = gc.get_threshold(), gc.get_freeze_count(), []
+    verb = SimpleNamespace(run=lambda *_: seen.append((gc.isenabled(), gc.get_freeze_count() > frozen)) or 0)
+    monkeypatch.setattr(_main, "import_module", lambda name: seen.append(gc.isenabled()) or verb)
+    monkeypatch.setattr(_main, "_flags", lambda arguments: (verb, None))
+    monkeypatch.setattr(sys, "argv", ["aecf-jax", "data"])
+    try:
+        assert main(*[] if alone else [["data"]]) == 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+    assert seen == [not alone, (True, alone)]
+    assert gc.isenabled()

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from aecf_jax.errors import InputError, InputTypeError
 from aecf_jax.nn import (
@@ -15,6 +16,7 @@ from aecf_jax.nn import (
     validate_feature_dict,
     validate_tensor_input,
 )
+from aecf_jax.nn._dense import Dense
 from aecf_jax.nn._dropout import ACTIVATIONS, Dropout
 
 X = jax.random.normal(jax.random.key(0), (8, 16))
@@ -94,6 +96,23 @@ def test_the_temperature_flattens_and_has_a_floor():
     np.testing.assert_array_equal(cold.apply(colder, X).weights, cold.apply(variables, X).weights)
     fixed = AdaptiveGate(16, 2, hidden_dims=8, learnable_temp=False)
     assert "log_temperature" not in fixed.init(jax.random.key(0), X)["params"]
+
+
+def test_a_parameter_that_is_there_is_not_made_again_and_has_its_shape():
+    made = []
+
+    def start(key, shape, dtype):
+        made.append(dtype)
+        return jnp.ones(shape, dtype)
+
+    layer = Dense(4, kernel_init=start)
+    variables = layer.init(jax.random.key(0), X)
+    layer.apply(variables, X)
+    assert made == [jnp.float32]
+    with pytest.raises(ScopeParamShapeError, match=r"kernel.*\(15, 4\).*\(16, 4\)"):
+        layer.apply(variables, X[:, 1:])
+    with pytest.raises(ScopeParamNotFoundError, match="bias"):
+        layer.apply({"params": {"kernel": variables["params"]["kernel"]}}, X)
 
 
 @pytest.mark.parametrize(("task", "widths"), [("classification", (5,)), ("regression", (8, 5)), ("embedding", (5,))])

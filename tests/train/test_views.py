@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aecf_jax.bench import counted_programs
 from aecf_jax.nn import AECF
-from aecf_jax.train import Views, alone_logits, hidden_pattern, step_keys, training_views
+from aecf_jax.train import Views, alone_logits, compiler_options, hidden_pattern, step_keys, training_views
 from tests.train.small import ROOT, small_batch, small_config, small_variables
 
 STEP = jnp.asarray(3, jnp.int32)
@@ -190,6 +191,15 @@ def test_validation_pattern_is_fixed_and_leaves_something():
     assert bool(jnp.all(jnp.any(pattern, axis=-1)))
     assert bool(jnp.any(pattern != present))
     assert bool(jnp.any(pattern != hidden_pattern(present, config=config, root=jax.random.key(1))))
+
+
+def test_validation_pattern_is_one_program_for_all_probabilities():
+    compiler_options()  # Asks XLA what it knows, by a program of its own.
+    present = np.ones((23, 2), bool)  # As many rows as nowhere else.
+    with counted_programs() as count:
+        for prob in (0.25, 0.5):
+            hidden_pattern(present, config=small_config(masking_prob=prob), root=ROOT)
+        assert count() <= 1
 
 
 @pytest.mark.parametrize("changes", [{"curriculum_mask": False}, {"masking_strategy": "none"}, {"masking_prob": 0.0}])
