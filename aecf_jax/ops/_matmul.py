@@ -14,6 +14,7 @@ from aecf_jax.ops._processor import multiplies_bfloat16, multiplies_by_xla
 _LARGE = 2**16
 _WIDE = 2**20
 _FEW = 64  # Rows.
+_BLOCK = 256  # Of a kernel's rows.
 _BITS = {jnp.dtype(jnp.float32): jnp.uint32, jnp.dtype(jnp.bfloat16): jnp.uint16}
 
 
@@ -50,8 +51,10 @@ def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, A
     """The product, and what its gradient needs, rounded already."""
     x, kernel = (_rounded(array, dtype, kernel) for array in (x, kernel))
     rows = x.reshape(-1, x.shape[-1])
-    if not (_are_few(rows, _FEW) and len(rows) > 1 and kernel.size >= _WIDE and kernel.dtype == jnp.float32):
+    if not (_are_few(rows, _FEW) and kernel.size >= _WIDE and kernel.dtype == jnp.float32):
         return _product(x, kernel), (x, kernel, None)
+    if len(rows) == 1:
+        return _product_of_one(rows, kernel).reshape(*x.shape[:-1], -1), (x, kernel, None)
     # XLA:CPU multiplies columns by itself; its library for rows lays the kernel out anew before, which takes as long
     # as to multiply thirty rows.
     columns = _turned(rows, beside=kernel)
@@ -100,6 +103,21 @@ def _rounded(x: Array, dtype: Any, kernel: Array) -> Array:
 def _product(x: Array, kernel: Array, *, axis: int = -1) -> Array:
     """A product added up in float32, along an axis of the first."""
     return lax.dot_general(x, kernel, (((axis % x.ndim,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+def _product_of_one(row: Array, kernel: Array) -> Array:
+    """The product of one row, which waits for the kernel: Intel processors read it faster one block after the other."""
+    if len(kernel) % _BLOCK or not multiplies_by_xla():
+        return _product(row, kernel)
+    return lax.platform_dependent(row, kernel, cpu=_added_blocks, default=_product)
+
+
+def _added_blocks(row: Array, kernel: Array) -> Array:
+    """The sum of the products of blocks of the kernel."""
+    blocks = kernel.reshape(-1, _BLOCK, kernel.shape[1])
+    dimensions = (((1,), (1,)), ((0,), (0,)))
+    parts = lax.dot_general(row.reshape(-1, _BLOCK), blocks, dimensions, preferred_element_type=jnp.float32)
+    return jnp.sum(parts, axis=0, keepdims=True)
 
 
 def _turned(x: Array, *, beside: Array | None = None) -> Array:

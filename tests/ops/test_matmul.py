@@ -125,6 +125,24 @@ def test_what_is_turned_are_the_smaller_matrices(rows, width, out, by_xla, dtype
         assert error(one, other) < (1e-2 if dtype == jnp.bfloat16 else 4e-6)
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="how XLA:CPU multiplies")
+@pytest.mark.parametrize(
+    ("width", "out", "vendor", "by_blocks"),
+    [(1024, 1040, "GenuineIntel", True), (768, 1536, "GenuineIntel", True), (1000, 1056, "GenuineIntel", False),
+     (1024, 512, "GenuineIntel", False), (1024, 1072, "AuthenticAMD", False)],
+)  # fmt: skip
+def test_the_product_of_one_row_reads_wide_kernels_in_blocks_on_intel(width, out, vendor, by_blocks, monkeypatch):
+    monkeypatch.setattr(_processor, "processor", lambda: {"vendor_id": vendor})
+    x, kernel, weights = arrays(1, width, out)
+    lowered = jax.jit(matmul).lower(x, kernel).as_text()
+    assert (f"tensor<{width // 256}x256xf32>" in lowered) == by_blocks
+    (_, found), gradients = jax.jit(product_and_gradients(jnp.float32))(x, kernel, weights)
+    wide = [array.astype(np.float64) for array in (x, kernel, weights)]
+    expected = (wide[0] @ wide[1], wide[2] @ wide[1].T, wide[0].T @ wide[2])
+    for one, other in zip((found, *gradients), expected, strict=True):
+        assert error(one, other) < 2e-6
+
+
 @pytest.mark.parametrize("axes", [(0, 0, None), (0, None, None), (None, 0, None)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("shape", [(64, 257, 257), (16, 1024, 1024)], ids=str)
