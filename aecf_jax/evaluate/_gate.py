@@ -143,10 +143,9 @@ def gate_diagnosis(
     shuffled = cost((np.mean([s[0] for s in shuffles], axis=0), np.mean([s[1] for s in shuffles], axis=0)))
     loss = float(as_is[0].mean())
     shares = _mean_weights(weights, rows)
-    largest = max(shares, key=lambda name: (not math.isnan(shares[name]), shares[name]))
     return GateDiagnosis(
         _verdict(mean.loss, shuffled.loss, loss), len(rows), loss, _entropy(weights),
-        float(np.log(rows.present.sum(axis=1)).mean()), shares, largest if shares[largest] >= COLLAPSED else None,
+        float(np.log(rows.present.sum(axis=1)).mean()), shares, _collapsed_on(shares),
         mean, shuffled, _dominance(weights, rows),
     )  # fmt: skip
 
@@ -210,6 +209,12 @@ def _pattern_means(weights: Float32[np.ndarray, "rows modality"], patterns: np.n
 def _mean_weights(weights: Float32[np.ndarray, "rows modality"], rows: Dataset) -> dict[str, float]:
     """Returns each modality's mean weight in the rows that have it; NaN where none has."""
     return {name: _share(weights[:, column], rows.present[:, column]) for column, name in enumerate(rows.modalities)}
+
+
+def _collapsed_on(shares: Mapping[str, float]) -> str | None:
+    """Returns the modality that has `COLLAPSED` of the weight or more; None where none has."""
+    largest = max(shares, key=lambda name: (not math.isnan(shares[name]), shares[name]))
+    return largest if shares[largest] >= COLLAPSED else None
 
 
 def _dominance(weights: Float32[np.ndarray, "rows modality"], rows: Dataset) -> dict[int, dict[str, float]]:

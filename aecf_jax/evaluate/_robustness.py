@@ -77,24 +77,19 @@ def robustness_curve(
             more than `MOST_PATTERNS` patterns of rows.
     """
     require(dataset.label_kind != "none", "label", "be given to evaluate a model", "data without labels")
-    model = predictor if isinstance(predictor, Model) else None
-    task = model.config.task_type if model else "regression" if dataset.label_kind == "values" else "classification"
+    task = _task_of(predictor, dataset)
     kind = "embedding" if task == "embedding" else dataset.label_kind
+    require(not exact or kind != "embedding", "exact", "be of classes, labels or values", task)
     counts = np.concatenate([np.ones((1, len(dataset)), np.int32), resample_counts(len(dataset), draws, seed=seed)])
     predicted = _predicted(predictor, calibration)
     if exact:
-        require(task != "embedding", "exact", "be of classes, labels or values", task)
-        require(mechanism == "mcar" and tables is None and not options, "exact", "be of plain mcar drops",
-                mechanism if tables is None else "given tables")  # fmt: skip
+        plain = mechanism == "mcar" and tables is None and not options
+        require(plain, "exact", "be of plain mcar drops", mechanism if tables is None else "given tables")
         rates = _checked_rates(rates, below_one=True)
         marks, found = _exact(predicted, dataset, task, rates, counts)
     else:
-        if tables is None:
-            rates = _checked_rates(rates)
-            tables = [make_drops(dataset, mechanism, rate=rate, seed=seed, **options) for rate in rates]
-        else:
-            require(len(tables) > 0, "tables", "hold at least one drop table", "none")
-            rates = tuple(1 - float(one.visible.sum()) / max(float(one.present.sum()), 1.0) for one in tables)
+        rates = _checked_rates(rates) if tables is None else _rates_of(tables)
+        tables = tables or [make_drops(dataset, mechanism, rate=rate, seed=seed, **options) for rate in rates]
         marks = [CurveTable(table.hash, table.marginals()) for table in tables]
         found = [_on_table(predicted, dataset, task, table, counts) for table in tables]
     names = [name for name in CURVE_METRICS[kind] if name in found[0]]
@@ -102,6 +97,19 @@ def robustness_curve(
         {name: np.stack([point[name] for point in found]) for name in names}, level, kind=kind,
         data=fingerprint(dataset), mechanism=_mechanism(mechanism, tables), seed=seed, rates=rates, tables=tuple(marks),
     )  # fmt: skip
+
+
+def _task_of(predictor: Model | Predictor, dataset: Dataset) -> str:
+    """Returns the task of a model, or of what predicts the labels."""
+    if isinstance(predictor, Model):
+        return predictor.config.task_type
+    return "regression" if dataset.label_kind == "values" else "classification"
+
+
+def _rates_of(tables: Sequence[DropTable]) -> tuple[float, ...]:
+    """Returns what share of what is present each table hides."""
+    require(len(tables) > 0, "tables", "hold at least one drop table", "none")
+    return tuple(1 - float(one.visible.sum()) / max(float(one.present.sum()), 1.0) for one in tables)
 
 
 def _checked_rates(rates: Sequence[float], *, below_one: bool = False) -> tuple[float, ...]:
