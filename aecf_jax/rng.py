@@ -15,6 +15,7 @@ from jaxtyping import Array, Int, Integer, Key, UInt, UInt32
 
 _ROUNDS = (0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35)
 _FOLD, _SPLIT = 0, 0x27D4EB2F
+_KIND, _USUAL = "jax_default_prng_impl", "threefry2x32"
 
 
 class Stream(enum.IntEnum):
@@ -72,9 +73,9 @@ def seed_key(seed: int) -> Key[Array, ""]:
     >>> bool(seed_key(7) == jax.random.key(7))
     True
     """
-    if jax.config.jax_default_prng_impl != "threefry2x32" or not 0 <= seed < 2**32:
+    if getattr(jax.config, _KIND) != _USUAL or not 0 <= seed < 2**32:
         return jax.random.key(seed)
-    return jax.random.wrap_key_data(jax.device_put(np.array([0, seed], np.uint32)), impl="threefry2x32")
+    return jax.random.wrap_key_data(jax.device_put(np.array([0, seed], np.uint32)), impl=_USUAL)
 
 
 def hashed_key(key: Key[Array, ""]) -> Key[Array, ""]:
