@@ -72,6 +72,29 @@ def test_verbs_and_flags_of_the_readme_exist(verb):
     assert [flag for flag in flags if not re.search(rf"{flag}\b", done.stdout)] == []
 
 
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "experiments" / "README.md"]
+
+
+def anchors(document: Path) -> set[str]:
+    """What a document's headings are linked by."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document):
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", document.read_text(encoding="utf-8"))
+    targets = [((document.parent / path).resolve() if path else document, anchor) for path, anchor in links]
+    assert [target for target, _ in targets if not target.exists()] == []
+    assert [(target.name, anchor) for target, anchor in targets if anchor and anchor not in anchors(target)] == []
+
+
+def test_every_recipe_has_a_row():
+    recipes = {path.name for path in (ROOT / "experiments").glob("*.py") if "\nCommand:" in path.read_text("utf-8")}
+    rows = re.findall(r"^\| `(\w+\.py)`", (ROOT / "experiments" / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(recipes - {"check.py"})
+
+
 # docs/configuration.md
 
 

@@ -1,7 +1,7 @@
 """The whole model: encode what is present, weigh it, mix it, predict."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -184,15 +184,18 @@ def init_variables(config: AECFConfig, *, key: Key[Array, ""]) -> dict[str, Any]
     >>> sorted(variables), variables["constants"]["prior"].shape
     (['constants', 'params'], (3,))
     """
-    return dict(_initial(key, config=config))
+    return dict(_initial(config)(key))
 
 
-# Under jit: one program instead of a hundred small ones, and parameters can be created sharded.
-@functools.partial(jax.jit, static_argnames="config")
-def _initial(key: Key[Array, ""], *, config: AECFConfig) -> Any:
-    """The variables."""
-    features = {name: jnp.zeros((1, width)) for name, width in zip(config.modalities, config.widths, strict=True)}
-    return AECF(config).init(made_once(key), features)
+@functools.lru_cache(maxsize=16)
+def _initial(config: AECFConfig) -> Callable[[Key[Array, ""]], Any]:
+    """Returns what makes them: one program, not a hundred small ones, which can create parameters sharded."""
+
+    def made(key: Key[Array, ""]) -> Any:
+        features = {name: jnp.zeros((1, width)) for name, width in zip(config.modalities, config.widths, strict=True)}
+        return AECF(config).init(made_once(key), features)
+
+    return jax.jit(made)
 
 
 def _make_encoder(config: AECFConfig, modality: str, width: int, dtype: Any) -> nn.Module:
