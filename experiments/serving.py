@@ -29,10 +29,11 @@ CONFIG = AECFConfig(modalities=("top_left", "top_right", "bottom_left", "bottom_
                     multilabel=False)  # fmt: skip
 TURNS = 40
 _PREDICT = """
-import resource, sys
+import sys
 from aecf_jax.cli import main
+from aecf_jax.ops import peak_bytes
 code = main(["predict", *sys.argv[1:]])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9)
+print(peak_bytes() / 1e9)
 sys.exit(code)
 """
 

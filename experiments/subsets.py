@@ -12,7 +12,6 @@ be binned. The 10,000 rows are the test part's 400, repeated. docs/performance.m
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 from aecf_jax import AECF_CLIP, AECFConfig, AECFTrainer, DataConfig, Dataset, evaluate_subsets, load_splits
 from aecf_jax.evaluate import predict, subsets
 from aecf_jax.metrics import evaluate_predictions
+from aecf_jax.ops import peak_bytes
 
 ROUNDS = 7
 BLOCKS = (256, 1024)
@@ -98,7 +98,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def peak() -> float:
     """Returns the most memory that this process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_bytes() / 2**20
 
 
 if __name__ == "__main__":

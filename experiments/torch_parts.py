@@ -160,7 +160,7 @@ for x, y in zip(features.split(512), labels.split(512)):
     loss = F.binary_cross_entropy_with_logits(head((weights[..., None] * x).sum(1)), y)
     optimizer.zero_grad(); loss.backward(); torch.nn.utils.clip_grad_norm_(params, 1.0); optimizer.step()
 """
-# Not ru_maxrss: a process inherits that of the one that started it.
+# As `ops.peak_bytes`, which PyTorch's processes do not import.
 _AFTER = """
 import json, resource
 used = resource.getrusage(resource.RUSAGE_SELF)

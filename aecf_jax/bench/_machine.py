@@ -2,11 +2,11 @@
 
 import os
 import platform
-import resource
-import sys
 from typing import Any
 
 import jax
+
+from aecf_jax.ops import peak_bytes
 
 
 def machine() -> dict[str, Any]:
@@ -32,7 +32,5 @@ def peak_memory() -> dict[str, float | None]:
     >>> peak_memory()["process"] > 1e6
     True
     """
-    unit = 1 if sys.platform == "darwin" else 1024
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     statistics = jax.devices()[0].memory_stats() or {}
-    return {"process": float(held), "device": statistics.get("peak_bytes_in_use")}
+    return {"process": float(peak_bytes()), "device": statistics.get("peak_bytes_in_use")}

@@ -20,6 +20,7 @@ from aecf_jax.ops._masking import uniform_sizes as uniform_sizes
 from aecf_jax.ops._matmul import biased as biased
 from aecf_jax.ops._matmul import matmul as matmul
 from aecf_jax.ops._matmul import summed_rows as summed_rows
+from aecf_jax.ops._memory import peak_bytes as peak_bytes
 from aecf_jax.ops._mixing import weighted_sums as weighted_sums
 from aecf_jax.ops._processor import multiplies_bfloat16 as multiplies_bfloat16
 from aecf_jax.ops._processor import multiplies_by_xla as multiplies_by_xla

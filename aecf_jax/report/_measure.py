@@ -1,7 +1,6 @@
 """The facts of a run, measured: its model on the test rows, with everything that a report asks of it."""
 
 import platform
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from aecf_jax.evaluate import (
     subset_count,
 )
 from aecf_jax.model import AECF_CLIP
+from aecf_jax.ops import peak_bytes
 from aecf_jax.report._diagrams import BINS, calibration_facts, conformal_facts, prevalence_facts, reliability_facts
 from aecf_jax.report._facts import RunFacts, plain
 from aecf_jax.report._models import report_dict, require_same_rows
@@ -157,9 +157,7 @@ def _costs(model: AECF_CLIP, dataset: Dataset) -> dict[str, Any]:
         "before, copies to and from the device included. Memory: the most that this process has held so far, the data "
         "and the evaluation included, an upper bound."
     )
-    # Kilobytes on Linux, bytes on a Mac.
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
-    return {"ms_per_1000_rows": 1000 * float(np.median(seconds)), "predict_megabytes": held / 1e6, "how": how}
+    return {"ms_per_1000_rows": 1000 * float(np.median(seconds)), "predict_megabytes": peak_bytes() / 1e6, "how": how}
 
 
 def _environment() -> dict[str, str]:

@@ -85,7 +85,7 @@ class RunOwn:
 class SweepProgram:
     """The program of a group, and how often it was traced; call `one` for a run, `many` for runs side by side.
 
-    On the CPU sums are rounded alike both ways, and so is all that the default fusion trains: see `compiler_options`.
+    On the CPU a run side by side is rounded as alone but for some sums: `docs/sweeps.md` says what that makes of it.
 
     Attributes:
         traces: how many programs were compiled.

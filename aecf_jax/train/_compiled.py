@@ -22,8 +22,8 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
 
     On the CPU LLVM optimizes at its first level: a step takes as long as at the third, which takes a tenth longer to
     compile. Each sum is one kernel, where XLA would make two: a fifth of all kernels. And sums from some size on go to
-    a library that adds up in another order: a run would be rounded otherwise than the same run among forty. With the
-    last option the library multiplies matrices and leaves sums alone. Where the processor is of Intel and layers are
+    a library that adds up in another order, for a run among forty in yet another. With the last option the library
+    multiplies matrices and leaves sums alone. Where the processor is of Intel and layers are
     large, XLA multiplies too, unless in bfloat16 as such: the library would take up to twice as long. What is small is
     rounded alike on every processor.
 
