@@ -1,4 +1,4 @@
-"""Compilation of training programs: soon done, and a sum is the same number whatever is computed beside it."""
+"""Compilation of training programs: soon done, and sums that stay with XLA."""
 
 import functools
 from collections.abc import Callable
