@@ -135,12 +135,13 @@ def test_the_fastest_way_is_the_one_that_a_trial_shows(sequence, monkeypatch):
     assert fastest_way(configs, TRAIN, CHECKS, workers=2).how == "processes"
 
 
-def test_a_process_looks_for_garbage_as_seldom_as_its_parent():
+def test_a_process_looks_for_garbage_as_seldom_as_its_parent_and_not_among_what_it_imported():
     before = gc.get_threshold()
     gc.set_threshold(12_345, *before[1:])
     try:
         with _workers._processes(1, None, None) as (pool,):
             assert pool.submit(gc.get_threshold).result()[0] == 12_345
+            assert pool.submit(gc.get_freeze_count).result() > 50_000
     finally:
         gc.set_threshold(*before)
 
