@@ -178,10 +178,8 @@ class GroupTrainer:
 
     def _started(self, config: AECFConfig) -> tuple[RunState, RunOwn]:
         """Returns a run at its start."""
-        root, values = (
-            seed_key(config.seed),
-            {name: jnp.float32(value) for name, value in numbers(config).items()},
-        )
+        root = seed_key(config.seed)
+        values = {name: jnp.float32(value) for name, value in numbers(config).items()}
         state = checkpoint_tree(config)["state"]
         best = jax.tree.map(jnp.copy, state.evaluated)  # The state is given away.
         visible = hidden_pattern(self._data.checks.present, config=config, root=root)

@@ -12,13 +12,12 @@ from aecf_jax.ops import _memory, peak_bytes
 SAID = "from aecf_jax.ops import peak_bytes; print(peak_bytes())"
 
 
-def test_what_is_held_counts_and_what_was_given_back_too():
-    before = peak_bytes()
-    held = np.ones(before // 4, np.float32)  # As much again, each page of it touched.
-    most = peak_bytes()
-    assert most > 1.5 * before
-    del held
-    assert peak_bytes() == pytest.approx(most, rel=0.05)
+def test_what_was_given_back_counts_still():
+    # In a process of its own: the peak of this one may be far above what it holds.
+    code = f"import numpy as np; {SAID}; held = np.ones(1 << 26, np.float32); del held; print(peak_bytes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert 0.9 < (after - before) / 2**28 < 1.1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process inherits nothing")
