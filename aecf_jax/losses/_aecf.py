@@ -203,8 +203,13 @@ class AECFLoss:
                 weights, present, share, epoch, self.config.epochs if max_epochs is None else max_epochs
             ),
             "ece_loss": self._calibration(kind, logits, targets),
-            "l2_loss": self.config.l2_logits_coeff * jnp.mean(jnp.square(logits)),
+            "l2_loss": self._l2(logits),
         }
+
+    def _l2(self, logits: Float[Array, "batch classes"]) -> Float[Array, ""]:
+        """Returns the cost of large logits."""
+        coefficient = self.config.l2_logits_coeff
+        return coefficient * jnp.mean(jnp.square(logits)) if is_on(coefficient) else jnp.zeros((), jnp.float32)
 
     def _unimodal(self, kind: str, said: Array | None, targets: Array, present: Array | None) -> Float[Array, ""]:
         """Returns the mean over rows of the losses of their modalities' own predictions, summed over those present.

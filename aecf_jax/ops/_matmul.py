@@ -151,8 +151,33 @@ def summed_rows(x: Float[Array, "*batch out"]) -> Float[Array, "out"]:
     >>> summed_rows(jnp.ones((4, 2))).tolist()
     [4.0, 4.0]
     """
-    rows = x.reshape(-1, x.shape[-1])
-    return lax.dot(jnp.ones((1, len(rows)), x.dtype), rows, precision=lax.Precision.HIGHEST)[0]
+    return _summed(x.reshape(-1, x.shape[-1]))
+
+
+def _times_ones(rows: Array) -> Array:
+    """The products of ones and rows."""
+    return jnp.matmul(jnp.ones((*rows.shape[:-2], 1, rows.shape[-2]), rows.dtype), rows, precision="highest")[..., 0, :]
+
+
+_each_times_ones = jax.custom_batching.custom_vmap(_times_ones)
+
+
+@_each_times_ones.def_vmap
+def _side_by_side(_size: int, _batched: Any, rows: Array) -> tuple[Array, bool]:
+    """The products, one for each. XLA would turn what goes into one product of all, and round it anew for that."""
+    return _each_times_ones(rows), True
+
+
+@jax.custom_jvp
+def _summed(rows: Array) -> Array:
+    """The sum; JAX does not differentiate what has a rule for many."""
+    return _each_times_ones(rows)
+
+
+@_summed.defjvp
+def _summed_jvp(rows: tuple[Array], tangent: tuple[Array]) -> tuple[Array, Array]:
+    """The sum, and that of the tangent."""
+    return _summed(*rows), _times_ones(*tangent)
 
 
 def biased(product: Float[Array, "*batch out"], bias: Float[Array | np.ndarray, "out"]) -> Float[Array, "*batch out"]:

@@ -85,7 +85,7 @@ class RunOwn:
 class SweepProgram:
     """The program of a group, and how often it was traced; call `one` for a run, `many` for runs side by side.
 
-    On the CPU a run side by side is rounded as alone but for some sums: `docs/sweeps.md` says what that makes of it.
+    On the CPU a run of the default fusion is rounded side by side as alone: `docs/sweeps.md` says of which others too.
 
     Attributes:
         traces: how many programs were compiled.

@@ -70,6 +70,29 @@ def test_rows_are_summed_whatever_axes_they_have():
     assert error(summed_rows(x.reshape(8, 512, 33)), expected) < 2e-6
 
 
+def test_rows_of_several_runs_are_summed_as_those_of_each():
+    """By products of their own: of one product of all, the terms would be turned first, and computed anew for that."""
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(3, 64, 10)).astype(np.float32))
+    each = jax.vmap(summed_rows)
+    np.testing.assert_array_equal(jax.jit(each)(x), jnp.stack([jax.jit(summed_rows)(one) for one in x]))
+    (product,) = re.findall(r"stablehlo.dot_general .*", jax.jit(each).lower(x).as_text())
+    assert "batching_dims = [0] x [0]" in product
+    assert "transpose" not in jax.jit(each).lower(x).as_text()
+
+
+def test_a_sum_of_rows_has_derivatives_forward_backward_and_twice():
+    x, bias = jnp.arange(6.0).reshape(2, 3), jnp.full(3, 0.5)
+    value, tangent = jax.jvp(summed_rows, (x,), (2 * x,))
+    assert (value.tolist(), tangent.tolist()) == ([3, 5, 7], [6, 10, 14])
+    assert jax.grad(lambda x: summed_rows(x)[1])(x).tolist() == [[0, 1, 0]] * 2
+
+    def slope(bias):
+        return jnp.sum(jax.grad(lambda bias: jnp.sum(biased(x, bias) ** 3))(bias))
+
+    # The bias's third powers have slopes 3 (x + b)^2, and these 6 (x + b).
+    np.testing.assert_allclose(jax.grad(slope)(bias), 6 * (x + bias[None]).sum(0), rtol=1e-6)
+
+
 def test_bfloat16_is_added_up_in_float32():
     x, kernel = jnp.ones((1, 4096)), jnp.ones((4096, 16)).at[0].set(1 / 128)
     # 4095 has 12 bits, and 1/128 would be lost to any sum that is rounded to 8.
