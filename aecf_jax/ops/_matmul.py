@@ -9,12 +9,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from aecf_jax.ops._processor import multiplies_bfloat16, multiplies_by_xla
+from aecf_jax.ops._processor import multiplies_bfloat16, multiplies_by_xla, multiplies_in_blocks
 
 _LARGE = 2**16
 _WIDE = 2**20
 _FEW = 64  # Rows.
 _BLOCK = 256  # Of a kernel's rows.
+_SMALL_BLOCK = 64  # Whose layout stays in the cache.
 _BITS = {jnp.dtype(jnp.float32): jnp.uint32, jnp.dtype(jnp.bfloat16): jnp.uint16}
 
 
@@ -55,8 +56,11 @@ def _forward(x: Array, kernel: Array, dtype: Any) -> tuple[Array, tuple[Array, A
         return _product(x, kernel), (x, kernel, None)
     if len(rows) == 1:
         return _product_of_one(rows, kernel).reshape(*x.shape[:-1], -1), (x, kernel, None)
-    # XLA:CPU multiplies columns by itself; its library for rows lays the kernel out anew before, which takes as long
-    # as to multiply thirty rows.
+    # XLA's library for rows lays the kernel out anew before it multiplies, which takes as long as to multiply thirty.
+    # It does so in the cache block by block; and of columns, which it does not take, not at all.
+    if multiplies_in_blocks() and len(kernel) % _SMALL_BLOCK == 0:
+        product = lax.platform_dependent(rows, kernel, cpu=_product_in_blocks, default=_product)
+        return product.reshape(*x.shape[:-1], -1), (x, kernel, None)
     columns = _turned(rows, beside=kernel)
     return _product(columns, kernel, axis=0).reshape(*x.shape[:-1], -1), (x, kernel, columns)
 
@@ -118,6 +122,17 @@ def _added_blocks(row: Array, kernel: Array) -> Array:
     dimensions = (((1,), (1,)), ((0,), (0,)))
     parts = lax.dot_general(row.reshape(-1, _BLOCK), blocks, dimensions, preferred_element_type=jnp.float32)
     return jnp.sum(parts, axis=0, keepdims=True)
+
+
+def _product_in_blocks(rows: Array, kernel: Array) -> Array:
+    """The product, added up block after block of the kernel."""
+
+    def added(index: Array, total: Array) -> Array:
+        first = index * _SMALL_BLOCK
+        columns = lax.dynamic_slice_in_dim(rows, first, _SMALL_BLOCK, axis=1)
+        return total + _product(columns, lax.dynamic_slice_in_dim(kernel, first, _SMALL_BLOCK))
+
+    return lax.fori_loop(0, len(kernel) // _SMALL_BLOCK, added, jnp.zeros((len(rows), kernel.shape[1]), jnp.float32))
 
 
 def _turned(x: Array, *, beside: Array | None = None) -> Array:

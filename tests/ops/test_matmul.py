@@ -166,6 +166,28 @@ def test_the_product_of_one_row_reads_wide_kernels_in_blocks_on_intel(width, out
         assert error(one, other) < 2e-6
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="how XLA:CPU multiplies")
+@pytest.mark.parametrize(
+    ("rows", "width", "vendor", "flags", "by_blocks"),
+    [(5, 1024, "AuthenticAMD", "fma avx2", True), (63, 1536, "AuthenticAMD", "avx2 fma", True),
+     (65, 1024, "AuthenticAMD", "avx2", False), (6, 1000, "AuthenticAMD", "avx2", False),
+     (1, 1088, "AuthenticAMD", "avx2", False), (7, 512, "AuthenticAMD", "avx2", False),
+     (8, 1024, "AuthenticAMD", "avx2 avx512f", False), (9, 1024, "AuthenticAMD", "", False),
+     (10, 1024, "GenuineIntel", "avx2", False)],
+)  # fmt: skip
+def test_few_rows_read_wide_kernels_in_blocks_on_amd_without_avx512(rows, width, vendor, flags, by_blocks, monkeypatch):
+    monkeypatch.setattr(_processor, "processor", lambda: {"vendor_id": vendor, "flags": flags})
+    x, kernel, weights = arrays(rows, width, 1104)
+    lowered = jax.jit(matmul).lower(x, kernel).as_text()
+    assert ("tensor<64x1104xf32>" in lowered) == by_blocks
+    assert ("stablehlo.while" in lowered) == by_blocks
+    (_, found), gradients = jax.jit(product_and_gradients(jnp.float32))(x, kernel, weights)
+    wide = [array.astype(np.float64) for array in (x, kernel, weights)]
+    expected = (wide[0] @ wide[1], wide[2] @ wide[1].T, wide[0].T @ wide[2])
+    for one, other in zip((found, *gradients), expected, strict=True):
+        assert error(one, other) < 2e-6
+
+
 @pytest.mark.parametrize("axes", [(0, 0, None), (0, None, None), (None, 0, None)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("shape", [(64, 257, 257), (16, 1024, 1024)], ids=str)
