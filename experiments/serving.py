@@ -68,7 +68,7 @@ def compared(model: AECF_CLIP, batch: int, calls: int) -> dict[str, float]:
     features = {name: rng.normal(size=(batch, 16)).astype(np.float32) for name in CONFIG.modalities}
     present = rng.random((batch, 4)) < 0.8
     apply = jax.jit(AECF(CONFIG).apply)
-    predictor = Predictor.from_model(model, batch_sizes=[batch])
+    predictor = Predictor.from_model(model)
 
     def plain() -> object:
         out = apply(model.variables, features, present)

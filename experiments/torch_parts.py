@@ -107,7 +107,7 @@ def subset_ways(rows: int, gate: int, modalities: int = 6) -> tuple[Ways, float]
 def latency_ways(work: Workload, batch: int, calls: int, *, compiled: bool) -> Ways:
     """Returns prediction of a few rows, NumPy in and out, several times."""
     model = AECF_CLIP(work.config())
-    predictor = Predictor.from_model(model, batch_sizes=[batch])
+    predictor = Predictor.from_model(model)
     apply = jax.jit(lambda variables, features: model.module.apply(variables, features).output)
     theirs = TorchModel(work.config()).load(model.variables["params"]).eval()
     features = dict(random_rows(work, batch).features)

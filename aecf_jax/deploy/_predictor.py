@@ -21,6 +21,9 @@ from aecf_jax.trainer import load_model
 BATCH_SIZES = tuple(2**power for power in range(13))
 """Rows of the compiled programs: 1 to 4096. A batch is padded to the next of them, which at most doubles it."""
 
+_CACHED = 4 << 20
+"""Bytes of a layer's output for which the CPU has a cache (`docs/performance.md`)."""
+
 
 class Prediction(NamedTuple):
     """What a model predicts for some rows, as NumPy arrays of their own.
@@ -46,7 +49,8 @@ class Predictor:
         config: the model's.
         arrays: its parameters and constants by name.
         program: what is called with them, features and presence.
-        batch_sizes: rows of the compiled programs; longer batches are cut into blocks of the largest.
+        batch_sizes: rows of the compiled programs; longer batches are cut into blocks of the largest. None: of
+            `BATCH_SIZES` those for which, on a CPU, no layer's output is larger than its cache.
 
     >>> import numpy as np
     >>> from aecf_jax.model import AECF_CLIP
@@ -58,10 +62,10 @@ class Predictor:
 
     def __init__(
         self, config: AECFConfig, arrays: Mapping[str, Any], program: Program, *,
-        batch_sizes: Sequence[int] = BATCH_SIZES,
+        batch_sizes: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
-        sizes = sorted(set(batch_sizes))
-        require(len(sizes) > 0 and sizes[0] >= 1, "batch_sizes", "be positive numbers", list(batch_sizes))
+        sizes = sorted(set(_sizes(config) if batch_sizes is None else batch_sizes))
+        require(len(sizes) > 0 and sizes[0] >= 1, "batch_sizes", "be positive numbers", sizes)
         self.config = config
         self.batch_sizes: tuple[int, ...] = tuple(sizes)
         self.output_name = output_name(config)
@@ -175,6 +179,15 @@ class Predictor:
                 there = jax.ShapeDtypeStruct((size, len(self.config.modalities)), jnp.bool_)
                 self._compiled[size] = self._program.lower(self._arrays, values, there).compile()
             return self._compiled[size]
+
+
+def _sizes(config: AECFConfig) -> list[int]:
+    """Returns how many rows the programs have: on a CPU as many as the cache has room for, and at least one."""
+    if jax.default_backend() != "cpu":
+        return list(BATCH_SIZES)
+    hidden = (*config.encoder_hidden_dims, *config.gate_hidden_dims, *(config.head_hidden_dims or ()))
+    widest = max(sum(config.widths), len(config.modalities) * config.embed_width, *hidden)
+    return [rows for rows in BATCH_SIZES if rows == 1 or 4 * rows * widest <= _CACHED]
 
 
 def _packed(program: Program, rows: PackedRows, output: str) -> Any:

@@ -3,11 +3,14 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import numpy as np
 import pytest
 
-from aecf_jax.deploy import Prediction, Predictor
+from aecf_jax.config import AECFConfig
+from aecf_jax.deploy import BATCH_SIZES, Prediction, Predictor
 from aecf_jax.errors import InputError
+from aecf_jax.model import AECF_CLIP
 from tests.deploy.models import (
     KINDS,
     ROWS,
@@ -156,6 +159,25 @@ def test_rows_of_a_later_block_are_counted_from_the_first(predictor):
 def test_sizes_must_be_positive():
     with pytest.raises(InputError, match="`batch_sizes` must be positive numbers"):
         Predictor.from_model(tiny_model(), batch_sizes=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "platform", "most"),
+    [({}, "cpu", 4096), ({"gate_hidden_dims": (2048,)}, "cpu", 512), ({"encoder_hidden_dims": (8, 1025)}, "cpu", 512),
+     ({"head_hidden_dims": (512,)}, "cpu", 2048), ({"feat_dim": 600}, "cpu", 512), ({"embed_dim": 512}, "cpu", 1024),
+     ({"gate_hidden_dims": (2048,)}, "gpu", 4096)],
+)  # fmt: skip
+def test_as_many_rows_at_once_as_the_cache_has_room_for(settings, platform, most, monkeypatch):
+    config = AECFConfig(**{"modalities": ("a", "b"), "feat_dim": 4, "num_classes": 3, "embed_dim": 8} | settings)
+    model = AECF_CLIP(config)
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert Predictor.from_model(model).batch_sizes == tuple(size for size in BATCH_SIZES if size <= most)
+
+
+def test_one_row_is_always_possible():
+    model = AECF_CLIP(AECFConfig(modalities=("a",), feat_dim=1100000, num_classes=2, embed_dim=1,
+                                 encoder_hidden_dims=(1,)))  # fmt: skip
+    assert Predictor.from_model(model).batch_sizes == (1,)
 
 
 def test_a_program_that_this_jax_cannot_read_is_one_sentence(bundle, tmp_path):
