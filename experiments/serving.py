@@ -2,11 +2,12 @@
 
 Command:   python experiments/serving.py
 Hardware:  2 CPU cores
-Minutes:   2 of processor time
+Minutes:   3 of processor time
 
 The model is the default one on four modalities of 16 values, as `aecf-jax train` makes it. "Plain" is its `apply` under
 `jax.jit` with NumPy arrays in and NumPy arrays out. The two take turns, and what is compared is processor time: medians
-over the turns, and the range of their ratio in the middle half of the turns.
+over the turns, and the range of their ratio in the middle half of the turns. Blocks are 4,096 rows of models with wider
+layers, cut as `Predictor` cuts them by itself, against all of them at once.
 """
 
 import argparse
@@ -23,10 +24,16 @@ import jax
 import numpy as np
 
 from aecf_jax import AECF, AECF_CLIP, AECFConfig
+from aecf_jax.config import Workload
 from aecf_jax.deploy import Predictor, write_bundle
 
 CONFIG = AECFConfig(modalities=("top_left", "top_right", "bottom_left", "bottom_right"), feat_dim=16, num_classes=10,
                     multilabel=False)  # fmt: skip
+WIDE = {
+    "a gate of 2,048 units": Workload().config(),
+    "a gate of 256 units": Workload(gate=256).config(),
+    "the default with features of 512": AECFConfig(modalities=("image", "text"), num_classes=80, multilabel=True),
+}
 TURNS = 40
 _PREDICT = """
 import sys
@@ -48,6 +55,8 @@ def main() -> None:
     figures = {}
     for batch, calls in ((1, 500), (64, 300), (4096, 8)):
         figures |= {f"{what}, batch {batch}": value for what, value in compared(model, batch, calls).items()}
+    for title, config in WIDE.items():
+        figures |= {f"{what}, {title}": value for what, value in blocks(config, 4096).items()}
     if args.rows:
         figures |= memory(model, args.rows)
     for name, value in figures.items():
@@ -74,11 +83,7 @@ def compared(model: AECF_CLIP, batch: int, calls: int) -> dict[str, float]:
         out = apply(model.variables, features, present)
         return jax.device_get((out.output, out.weights, out.entropy))
 
-    ways = {"plain": plain, "predictor": lambda: predictor(features, present)}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for name in [*ways] * (TURNS + 1):
-        times[name].append(seconds_of(ways[name], calls))
-    one, other = (np.asarray(times[name][1:]) for name in ways)
+    one, other = turns({"plain": plain, "predictor": lambda: predictor(features, present)}, calls)
     ratio = other / one
     return {
         "microseconds of plain apply": float(np.median(one)) * 1e6,
@@ -88,6 +93,40 @@ def compared(model: AECF_CLIP, batch: int, calls: int) -> dict[str, float]:
         "Predictor / plain, upper quartile": float(np.quantile(ratio, 0.75)),
         "rows per second of Predictor": batch / float(np.median(other)),
     }
+
+
+def blocks(config: AECFConfig, rows: int) -> dict[str, float]:
+    """Returns how many rows `Predictor` asks for at once, and what that is worth against all of them.
+
+    Args:
+        config: of the model.
+        rows: of a call.
+    """
+    rng, model = np.random.default_rng(0), AECF_CLIP(config)
+    features = {
+        name: rng.normal(size=(rows, width)).astype(np.float32)
+        for name, width in zip(config.modalities, config.widths, strict=True)
+    }
+    cut, whole = Predictor.from_model(model), Predictor.from_model(model, batch_sizes=[rows])
+    one, other = turns({"whole": lambda: whole(features), "cut": lambda: cut(features)}, 1)
+    return {
+        "rows of a block": cut.batch_sizes[-1],
+        "milliseconds in blocks": float(np.median(other)) * 1e3,
+        "blocks / whole": float(np.median(other / one)),
+    }
+
+
+def turns(ways: dict[str, Callable[[], object]], calls: int) -> list[np.ndarray]:
+    """Returns the processor time of a call each way, turn by turn, without the first.
+
+    Args:
+        ways: what is timed.
+        calls: of a turn.
+    """
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for name in [*ways] * (TURNS + 1):
+        times[name].append(seconds_of(ways[name], calls))
+    return [np.asarray(taken[1:]) for taken in times.values()]
 
 
 def seconds_of(call: Callable[[], object], times: int) -> float:

@@ -104,6 +104,13 @@ def few_rows_as_many() -> Generator[None]:
 
 
 @contextlib.contextmanager
+def few_rows_as_columns() -> Generator[None]:
+    """Products of few rows with a wide kernel by columns, as processors with AVX-512 have them."""
+    with mock.patch.object(_matmul, "multiplies_in_blocks", return_value=False):
+        yield
+
+
+@contextlib.contextmanager
 def bins_along_an_axis() -> Generator[None]:
     """The calibration penalty with an axis of bins, as other platforms have it."""
 
@@ -226,6 +233,7 @@ def all_optimizations() -> Generator[None]:
 UNDONE: dict[str, Callable[[], Any]] = {
     "matrices not laid out anew": not_laid_out,
     "few rows multiplied as many": few_rows_as_many,
+    "few rows multiplied as columns": few_rows_as_columns,
     "JAX's own keys": own_keys,
     "keys made anew in every kernel": keys_made_anew,
     "draws made again for the gradient": drawn_again,
