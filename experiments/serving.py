@@ -81,7 +81,7 @@ def compared(model: AECF_CLIP, batch: int, calls: int) -> dict[str, float]:
 
     def plain() -> object:
         out = apply(model.variables, features, present)
-        return jax.device_get((out.output, out.weights, out.entropy))
+        return jax.device_get(jax.block_until_ready((out.output, out.weights, out.entropy)))
 
     one, other = turns({"plain": plain, "predictor": lambda: predictor(features, present)}, calls)
     ratio = other / one

@@ -122,7 +122,7 @@ def latency_ways(work: Workload, batch: int, calls: int, *, compiled: bool) -> W
 
     ways = {
         "PyTorch eager": with_torch(theirs),
-        "JAX jit": lambda: [np.asarray(apply(model.variables, features)) for _ in range(calls)],
+        "JAX jit": lambda: [np.asarray(apply(model.variables, features).block_until_ready()) for _ in range(calls)],
         "Predictor": lambda: [predictor(features) for _ in range(calls)],
     }
     return ways | ({"PyTorch compiled": with_torch(torch.compile(theirs))} if compiled else {})

@@ -97,7 +97,9 @@ def inference(work: Workload, *, repeats: int) -> list[Figure]:
         cost = compile_cost(lambda rows=rows: _apply(module).lower(variables, rows))
         apply = _apply(module)
         ways[f"batch {batch}"] = Way(
-            lambda rows=rows, calls=calls, apply=apply: [np.asarray(apply(variables, rows)) for _ in range(calls)],
+            lambda rows=rows, calls=calls, apply=apply: [
+                np.asarray(apply(variables, rows).block_until_ready()) for _ in range(calls)
+            ],
             batch * calls, operations=cost.operations * calls, cost=cost,
         )  # fmt: skip
     return measured("infer", ways, repeats=repeats)

@@ -244,6 +244,11 @@ class AECFConfig:
         """Width of the fused embedding."""
         return self.embed_dim or self.feat_dim
 
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Widths of all hidden layers that are named: of encoders, gate and head."""
+        return (*self.encoder_hidden_dims, *self.gate_hidden_dims, *(self.head_hidden_dims or ()))
+
     @classmethod
     def pytorch(cls, **changes: Any) -> "AECFConfig":
         """Returns the PyTorch generation's defaults and mathematics, with changes.

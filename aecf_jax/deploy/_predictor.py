@@ -167,7 +167,8 @@ class Predictor:
         size = self._padded_size(rows)
         values, there = self._rows.packed(arrays, present, where, size)
         compiled = self._compiled.get(size) or self._compiled_for(size)
-        packed = np.asarray(compiled(self._arrays, values, there))
+        # Waited for first: of what is not ready, `np.asarray` waits twice.
+        packed = np.asarray(compiled(self._arrays, values, there).block_until_ready())
         classes = packed.shape[1] - there.shape[1] - 1
         return Prediction(packed[:rows, :classes].copy(), packed[:rows, classes:-1].copy(), packed[:rows, -1].copy())
 
@@ -185,8 +186,7 @@ def _sizes(config: AECFConfig) -> list[int]:
     """Returns how many rows the programs have: on a CPU as many as the cache has room for, and at least one."""
     if jax.default_backend() != "cpu":
         return list(BATCH_SIZES)
-    hidden = (*config.encoder_hidden_dims, *config.gate_hidden_dims, *(config.head_hidden_dims or ()))
-    widest = max(sum(config.widths), len(config.modalities) * config.embed_width, *hidden)
+    widest = max(sum(config.widths), len(config.modalities) * config.embed_width, *config.hidden_widths)
     return [rows for rows in BATCH_SIZES if rows == 1 or 4 * rows * widest <= _CACHED]
 
 

@@ -1,5 +1,6 @@
 """The door of serving: rows as callers have them, checked once, packed into the one array that a program takes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,13 +71,12 @@ class PackedRows:
         values = np.zeros((size, self.width), np.float32)
         there = np.zeros((size, len(self.columns)), np.bool_)
         there[:rows] = present[where]
-        for name, array in arrays.items():
-            first, last = self.columns[name]
-            with np.errstate(over="ignore", invalid="ignore"):
-                values[:rows, first:last] = array[where]
-        # Squares cannot cancel: the sum of them is finite only if every value is. Most calls end here.
         with np.errstate(over="ignore", invalid="ignore"):
-            clean = np.isfinite(np.vdot(values, values))
+            for name, array in arrays.items():
+                first, last = self.columns[name]
+                values[:rows, first:last] = array[where]
+            # Squares cannot cancel: the sum of them is finite only if every value is. Most calls end here.
+            clean = math.isfinite(np.vdot(values, values))
         if not clean:
             self._check_finite(values, there, where.start)
         return values, there

@@ -43,8 +43,7 @@ def compiler_options(config: AECFConfig | None = None) -> dict[str, str] | None:
 
 def _largest_layer(config: AECFConfig) -> int:
     """Returns how many weights a layer on all features has, about; the batch is not known to a program's settings."""
-    hidden = (*config.gate_hidden_dims, *config.encoder_hidden_dims, *(config.head_hidden_dims or ()))
-    return sum(config.widths) * max(hidden, default=1)
+    return sum(config.widths) * max(config.hidden_widths, default=1)
 
 
 def _understood(options: dict[str, str]) -> dict[str, str]:
