@@ -15,6 +15,9 @@ import functools
 import json
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,9 +51,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="parts to run")
     parser.add_argument("--compiled", action="store_true", help="torch.compile as well, which takes minutes")
     parser.add_argument("--threads", type=int, default=1, help="of each library; with 2, read the wall-clock times")
+    parser.add_argument("--synchronous", action="store_true", help="JAX computes in the thread that asks")
     parser.add_argument("--repeats", type=int, default=7, help="turns that count")
     parser.add_argument("--json", type=Path, help="file for the unrounded figures")
     args = parser.parse_args()
+    jax.config.update("jax_cpu_enable_async_dispatch", not args.synchronous)
     started_with(args.threads)
     figures: dict[str, Any] = {}
     for part in args.only:
@@ -178,11 +183,22 @@ def all_subsets(args: argparse.Namespace) -> dict[str, Any]:
 
 def latency(args: argparse.Namespace) -> dict[str, Any]:
     """Prints what a call costs."""
+    how = ", by the thread that asks" * args.synchronous
     return {
         str(batch): compared(torch_parts.latency_ways(Workload(), batch, calls, compiled=args.compiled),
-                             f"prediction, batch {batch}", args, calls=calls)
+                             f"prediction, batch {batch}{how}", args, calls=calls)
         for batch, calls in ((1, 200), (64, 50), (4096, 1))
     }  # fmt: skip
+
+
+def serving(args: argparse.Namespace) -> dict[str, Any]:
+    """Prints what a call costs in a process where JAX computes in the thread that asks."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder) / "figures.json"
+        command = [sys.executable, __file__, "--synchronous", "--only", "latency", "--json", str(figures)]
+        command += ["--compiled"] * args.compiled + ["--threads", str(args.threads), "--repeats", str(args.repeats)]
+        subprocess.run(command, check=True)
+        return json.loads(figures.read_text())["latency"]
 
 
 def start(args: argparse.Namespace) -> dict[str, Any]:
@@ -205,7 +221,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "batch4096": lambda args: training(Workload(rows=4 * ROWS, batch=4096), 8, "batch 4096", args),
     "gate256": lambda args: training(Workload(rows=ROWS, gate=256), 32, "batch 512, gate 256", args),
     "six": lambda args: training(Workload(rows=4096, num_modalities=6), 16, "batch 512, 6 modalities", args),
-    "ceiling": ceiling, "metrics": metrics, "pool": pool, "subsets": all_subsets, "latency": latency, "start": start,
+    "ceiling": ceiling, "metrics": metrics, "pool": pool, "subsets": all_subsets, "latency": latency,
+    "serving": serving, "start": start,
 }  # fmt: skip
 
 

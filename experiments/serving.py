@@ -2,12 +2,13 @@
 
 Command:   python experiments/serving.py
 Hardware:  2 CPU cores
-Minutes:   3 of processor time
+Minutes:   4 of processor time
 
 The model is the default one on four modalities of 16 values, as `aecf-jax train` makes it. "Plain" is its `apply` under
 `jax.jit` with NumPy arrays in and NumPy arrays out. The two take turns, and what is compared is processor time: medians
 over the turns, and the range of their ratio in the middle half of the turns. Blocks are 4,096 rows of models with wider
-layers, cut as `Predictor` cuts them by itself, against all of them at once.
+layers, cut as `Predictor` cuts them by itself, against all of them at once. By its own thread is one row in processes
+that take turns, with `jax_cpu_enable_async_dispatch` off and on.
 """
 
 import argparse
@@ -35,6 +36,17 @@ WIDE = {
     "the default with features of 512": AECFConfig(modalities=("image", "text"), num_classes=80, multilabel=True),
 }
 TURNS = 40
+_ONE_ROW = """
+import sys
+import jax
+jax.config.update("jax_cpu_enable_async_dispatch", sys.argv[1] == "on")
+import numpy as np
+import serving
+config = serving.CONFIG if sys.argv[2] == "narrow" else next(iter(serving.WIDE.values()))
+predictor = serving.Predictor.from_model(serving.AECF_CLIP(config))
+features = {name: np.ones((1, width), np.float32) for name, width in zip(config.modalities, config.widths, strict=True)}
+print(min(serving.seconds_of(lambda: predictor(features), 500) for _ in range(8)))
+"""
 _PREDICT = """
 import sys
 from aecf_jax.cli import main
@@ -57,6 +69,8 @@ def main() -> None:
         figures |= {f"{what}, batch {batch}": value for what, value in compared(model, batch, calls).items()}
     for title, config in WIDE.items():
         figures |= {f"{what}, {title}": value for what, value in blocks(config, 4096).items()}
+    for title in ("narrow", "wide"):
+        figures[f"one row by the caller's thread / by JAX's, {title}"] = by_own_thread(title)
     if args.rows:
         figures |= memory(model, args.rows)
     for name, value in figures.items():
@@ -114,6 +128,21 @@ def blocks(config: AECFConfig, rows: int) -> dict[str, float]:
         "milliseconds in blocks": float(np.median(other)) * 1e3,
         "blocks / whole": float(np.median(other / one)),
     }
+
+
+def by_own_thread(model: str, times: int = 5) -> float:
+    """Returns how many times as long one row takes where the thread that asks computes it, as the median of turns.
+
+    Args:
+        model: narrow, or wide.
+        times: processes of each kind.
+    """
+    taken: dict[str, list[float]] = {"off": [], "on": []}
+    for dispatch in [*taken] * times:
+        command = [sys.executable, "-c", _ONE_ROW, dispatch, model]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+        taken[dispatch].append(float(done.stdout.split()[-1]))
+    return float(np.median(np.divide(taken["off"], taken["on"])))
 
 
 def turns(ways: dict[str, Callable[[], object]], calls: int) -> list[np.ndarray]:

@@ -34,7 +34,7 @@ SHORT = 10
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", required=True, help="folder that holds handwritten/")
+    parser.add_argument("--root", type=os.path.abspath, required=True, help="folder that holds handwritten/")
     parser.add_argument("--epochs", type=int, default=AECFConfig().epochs, help="of every run")
     parser.add_argument("--timed", type=int, default=4, help="how many single runs are timed")
     args = parser.parse_args()
