@@ -3,6 +3,7 @@
 Command:   python experiments/check.py digits [--seeds 5]
 """
 
+import inspect
 import sys
 
 import recipe
@@ -14,6 +15,9 @@ def main() -> int:
         print(__doc__)
         return 2
     module = recipe.load(sys.argv.pop(1))
+    if inspect.signature(module.main).return_annotation is None:
+        print(f"{module.__name__}.py has no figures of seeds that could be compared: run it by itself")
+        return 2
     figures, seeds = module.main()
     problems = recipe.disagreements(figures, recipe.expected_figures(module.__doc__), seeds=seeds)
     print("\n".join(problems) or f"agrees with the header of {module.__name__}.py")

@@ -21,10 +21,10 @@ binomial 95 % interval where pairs are independent:
   no difference, 3 + 3 seeds, seeds ignored                     0.488 ± 0.016
   difference of 0.2, 3 + 3 seeds                                0.426 ± 0.015
   difference of 0.2, 5 + 5 seeds                                0.747 ± 0.014
-  networks, nll, 3 + 3 seeds of one model                       0.050
-  networks, nll, 2 seeds of one model, --by run                 0.278
-  networks, accuracy, 3 + 3 seeds of one model                  0.046
-  networks, accuracy, 2 seeds of one model, --by run            0.221
+  networks, nll, 3 + 3 seeds of one model                       0.060
+  networks, nll, 2 seeds of one model, --by run                 0.345
+  networks, accuracy, 3 + 3 seeds of one model                  0.072
+  networks, accuracy, 2 seeds of one model, --by run            0.247
 """
 
 import argparse

@@ -76,7 +76,12 @@ def test_a_fresh_run_that_differs_by_more_than_chance_is_told(recipe, fresh, pro
         assert found[0].startswith(problem)
 
 
-def test_checking_nothing_explains_itself():
-    done = subprocess.run([sys.executable, FOLDER / "check.py"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [([], "Command:   python experiments/check.py"), (["comparison"], "comparison.py has no figures of seeds")],
+)
+def test_checking_what_cannot_be_checked_explains_itself(names, said):
+    command = [sys.executable, FOLDER / "check.py", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "Command:   python experiments/check.py" in done.stdout
+    assert said in done.stdout
