@@ -8,14 +8,14 @@ Data:      10,000 MNIST digits at a quarter of their variance, spoken digits in 
 `--root` is the folder that holds `mnist/` and `fsdd/`. Every model has the default configuration; "made for one" models
 see that modality alone in training, validation and test. Test figures, 5 seeds of training, mean ± standard deviation:
 
-  accuracy, both                  0.803 ± 0.005
-  accuracy, image alone           0.652 ± 0.006
-  accuracy, audio alone           0.494 ± 0.008
-  accuracy, model made for image  0.657 ± 0.006
-  accuracy, model made for audio  0.494 ± 0.009
-  NLL, both                       0.549 ± 0.006
-  NLL, mean of 3 subsets          0.977 ± 0.005
-  ECE, mean of 3 subsets          0.035 ± 0.003
+  accuracy, both                  0.803 ± 0.007
+  accuracy, image alone           0.651 ± 0.005
+  accuracy, audio alone           0.497 ± 0.003
+  accuracy, model made for image  0.658 ± 0.005
+  accuracy, model made for audio  0.495 ± 0.006
+  NLL, both                       0.552 ± 0.007
+  NLL, mean of 3 subsets          0.979 ± 0.006
+  ECE, mean of 3 subsets          0.038 ± 0.008
 """
 
 import argparse
