@@ -2,7 +2,7 @@
 
 Command:   python experiments/benchmark_pytorch.py        (extra: torch; scikit-learn and the `aecf` wheel where there)
 Hardware:  2 CPU cores, shared with other work; one thread for each library
-Minutes:   6 of processor time; 10 with --compiled
+Minutes:   6 of processor time; 11 with --compiled
 
 Times are of the process's processor, medians of 7 turns or more; a ratio is the median over neighbouring turns, and
 how many times as long PyTorch takes. PyTorch's side is torch_model.py: eager, with fused AdamW, with that and autocast
